@@ -1,0 +1,167 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse(t *testing.T) {
+	changed := Default()
+	changed.Topic = "logs.orders"
+	changed.Queue.MaxBytes = 64 << 20
+	changed.Segment = Segment{MaxBytes: 1_000_000, MaxAgeSeconds: 3}
+	withoutDelay := Default()
+	withoutDelay.Drain.DelaySeconds = 0
+
+	for name, tc := range map[string]struct {
+		document string
+		want     Config
+	}{
+		"an empty file is the defaults":       {"", Default()},
+		"a comment alone is the defaults":     {"# nothing yet\n", Default()},
+		"fields go over the defaults":         {"topic: logs.orders\nqueue: {maxBytes: 64Mi}\nsegment: {maxBytes: 1000000, maxAgeSeconds: 3}\n", changed},
+		"an explicit zero is not the default": {"drain: {delaySeconds: 0}\n", withoutDelay},
+		"version 0 is the current format":     {"version: 0\n", Default()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse([]byte(tc.document))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("Parse(%q) (-want +got):\n%s", tc.document, diff)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ document, want string }{
+		"a field that does not exist": {"queue: {maxByte: 1}", `unknown field "queue.maxByte"`},
+		"a newer format":              {"version: 2", "version is 2, but this release reads version 1"},
+		"a size with a decimal unit":  {"queue: {maxBytes: 64MB}", `parse size "64MB": write a whole number of bytes`},
+		"a negative size":             {"queue: {maxBytes: -1}", `parse size "-1"`},
+		"a size that overflows":       {"queue: {maxBytes: 9999999Ti}", `parse size "9999999Ti"`},
+		"a key that stands twice":     {"topic: a\ntopic: b", `key "topic" already set in map`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(tc.document))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Parse(%q) = %v, want an error with %q", tc.document, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestMarshalledConfigurationParsesToItself(t *testing.T) {
+	want := Default()
+	want.Topic = "logs"
+	want.Kafka.BootstrapServers = []string{"kafka:9092"}
+	document, err := want.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Parse(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("after Marshal and Parse (-want +got):\n%s", diff)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	valid := func(change func(*Config)) Config {
+		c := Default()
+		c.Topic = "logs"
+		c.Kafka.BootstrapServers = []string{"kafka:9092"}
+		if change != nil {
+			change(&c)
+		}
+		return c
+	}
+	for name, tc := range map[string]struct {
+		config Config
+		role   Role
+		want   []string // one error each, in order
+	}{
+		"serve with the defaults":   {valid(nil), RoleServe, nil},
+		"consume with the defaults": {valid(nil), RoleConsume, nil},
+		"standalone needs no brokers": {
+			valid(func(c *Config) { c.Kafka.BootstrapServers = nil }), RoleStandalone, nil,
+		},
+		"consume does not mind the intake's fields": {
+			valid(func(c *Config) { c.Listen = "nonsense" }), RoleConsume, nil,
+		},
+		"no brokers": {
+			valid(func(c *Config) { c.Kafka.BootstrapServers = nil }), RoleServe,
+			[]string{"kafka.bootstrapServers has 0 addresses"},
+		},
+		"a broker without a port and one without a host": {
+			valid(func(c *Config) { c.Kafka.BootstrapServers = []string{"kafka", ":9092"} }), RoleServe,
+			[]string{`kafka.bootstrapServers[0] is "kafka"`, `kafka.bootstrapServers[1] is ":9092", which names no host`},
+		},
+		"no topic":               {valid(func(c *Config) { c.Topic = "" }), RoleConsume, []string{`topic is ""`}},
+		"a topic that is a path": {valid(func(c *Config) { c.Topic = ".." }), RoleConsume, []string{`topic is ".."`}},
+		"a topic with a slash":   {valid(func(c *Config) { c.Topic = "a/b" }), RoleConsume, []string{`topic is "a/b"`}},
+		"a port out of range":    {valid(func(c *Config) { c.Listen = ":99999" }), RoleServe, []string{`listen is ":99999"`}},
+		"a body that the queue can't hold": {
+			valid(func(c *Config) { c.Queue.MaxBytes = 1 << 20 }), RoleServe,
+			[]string{"requestLimits.maxBodyBytes is 16Mi, more than half of queue.maxBytes (1Mi)"},
+		},
+		"several mistakes at once": {
+			valid(func(c *Config) { c.Segment.MaxAgeSeconds = 0; c.DataDir = "" }), RoleConsume,
+			[]string{"segment.maxAgeSeconds is 0: choose from 1 to 86400", "dataDir is empty"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			if err := tc.config.Validate(tc.role); err != nil {
+				got = strings.Split(err.Error(), "\n")
+			}
+			if len(got) != len(tc.want) {
+				t.Fatalf("Validate = %q, want %q", got, tc.want)
+			}
+			for i := range got {
+				if !strings.HasPrefix(got[i], tc.want[i]) {
+					t.Errorf("mistake %d is %q, want %q…", i, got[i], tc.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestBytesString(t *testing.T) {
+	for want, b := range map[string]Bytes{"0": 0, "1": 1, "1000000": 1_000_000, "1Ki": 1 << 10, "64Mi": 64 << 20, "1536Mi": 1536 << 20, "2Gi": 2 << 30, "3Ti": 3 << 40} {
+		if got := b.String(); got != want {
+			t.Errorf("Bytes(%d).String() = %q, want %q", int64(b), got, want)
+		}
+		if back, err := ParseBytes(want); err != nil || back != b {
+			t.Errorf("ParseBytes(%q) = %d, %v, want %d", want, back, err, b)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("topic: logs\nqueue: {maxBytes: 64Mi}\n"))
+	f.Add([]byte("version: 1"))
+	f.Fuzz(func(t *testing.T, document []byte) {
+		c, err := Parse(document)
+		if err != nil {
+			return
+		}
+		rendered, err := c.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(rendered)
+		if err != nil {
+			t.Fatalf("parse what Marshal rendered: %v\n%s", err, rendered)
+		}
+		if diff := cmp.Diff(c, again); diff != "" {
+			t.Errorf("after Marshal and Parse (-first +second):\n%s", diff)
+		}
+	})
+}
