@@ -155,10 +155,21 @@ func (c Config) TopicMaxMessageBytes() int64 {
 	return int64(max(c.RequestLimits.MaxRecordBytes, c.Producer.BatchBytes)) + batchOverhead
 }
 
+// DefaultFor returns the defaults of a role. Standalone has a topic and does
+// not wait for load balancers when it drains; the others are as in Default.
+func DefaultFor(role Role) Config {
+	c := Default()
+	if role == RoleStandalone {
+		c.Topic = "logs"
+		c.Drain.DelaySeconds = 0
+	}
+	return c
+}
+
 // Parse reads a YAML document over the defaults. A field that the format does
 // not have is an error, and so is a version that this release cannot read.
-func Parse(document []byte) (Config, error) {
-	c := Default()
+func Parse(document []byte, defaults Config) (Config, error) {
+	c := defaults
 	asJSON, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
 		return Config{}, fmt.Errorf("parse configuration: %w", err)
@@ -176,16 +187,16 @@ func Parse(document []byte) (Config, error) {
 	return c, nil
 }
 
-// ReadFile parses the file at path, or returns the defaults for "".
-func ReadFile(path string) (Config, error) {
+// ReadFile parses the file at path over the defaults, or returns these for "".
+func ReadFile(path string, defaults Config) (Config, error) {
 	if path == "" {
-		return Default(), nil
+		return defaults, nil
 	}
 	document, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read configuration: %w", err)
 	}
-	c, err := Parse(document)
+	c, err := Parse(document, defaults)
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}

@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		"version 0 is the current format":     {"version: 0\n", Default()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Parse([]byte(tc.document))
+			got, err := Parse([]byte(tc.document), Default())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestParseRefuses(t *testing.T) {
 		"a key that stands twice":     {"topic: a\ntopic: b", `key "topic" already set in map`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Parse([]byte(tc.document))
+			_, err := Parse([]byte(tc.document), Default())
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Parse(%q) = %v, want an error with %q", tc.document, err, tc.want)
 			}
@@ -63,7 +63,7 @@ func TestMarshalledConfigurationParsesToItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Parse(document)
+	got, err := Parse(document, Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("topic: logs\nqueue: {maxBytes: 64Mi}\n"))
 	f.Add([]byte("version: 1"))
 	f.Fuzz(func(t *testing.T, document []byte) {
-		c, err := Parse(document)
+		c, err := Parse(document, Default())
 		if err != nil {
 			return
 		}
@@ -156,7 +156,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Parse(rendered)
+		again, err := Parse(rendered, Default())
 		if err != nil {
 			t.Fatalf("parse what Marshal rendered: %v\n%s", err, rendered)
 		}

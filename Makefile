@@ -1,0 +1,123 @@
+# LogPipeline: `make help` lists what there is.
+#
+# Everything that is built or runs locally is below $(BUILD). Tools are pinned
+# in modules of their own under hack/tools; nothing is fetched but Go modules,
+# the broker's jars (pinned in hack/kafka) and Debian packages (hack/cluster).
+
+BUILD   ?= $(CURDIR)/.build
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGES  ?= logpipeline.local
+TAG     ?= dev
+
+export BUILD
+
+BIN     := $(BUILD)/bin
+CLUSTER_TOOL := hack/cluster/cluster
+KAFKA_TOOL   := hack/kafka/kafka
+CONTROLLER_GEN := go tool -modfile=hack/tools/controller-gen/go.mod controller-gen
+GOLANGCI_LINT  := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
+HELM           := $(BIN)/helm
+
+OPERATOR_IMAGE := $(IMAGES)/operator:$(TAG)
+INGESTER_IMAGE := $(IMAGES)/ingester:$(TAG)
+
+# What the race detector watches: wherever goroutines meet.
+RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/...
+
+.DEFAULT_GOAL := help
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: broker-for-cluster images helm ## Run the whole system on a local cluster, fed with that cluster's own logs.
+	go run ./hack/demo --kubeconfig "$$($(CLUSTER_TOOL) kubeconfig)" --helm $(HELM) --kubectl $(BIN)/kubectl \
+	  --brokers "$$(hack/demo/broker address)" --logs "$$($(CLUSTER_TOOL) logs-dir)" \
+	  --operator-image $(OPERATOR_IMAGE) --ingester-image $(INGESTER_IMAGE)
+
+.PHONY: demo-down
+demo-down: ## Remove all that the demo made: cluster, broker and their data.
+	$(CLUSTER_TOOL) down
+	hack/demo/broker stop
+
+.PHONY: test
+test: test-servers ## Unit, API server and broker tests.
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
+	KUBEBUILDER_ASSETS=$(BIN) KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
+	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./test/house/...
+	cd hack/images && go test ./...
+
+.PHONY: e2e
+e2e: broker-for-cluster images helm ## The demo's path as a test on the local cluster.
+	KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" KAFKA_CLUSTER_BOOTSTRAP="$$(hack/demo/broker address)" \
+	COMPONENT_LOGS="$$($(CLUSTER_TOOL) logs-dir)" HELM=$(HELM) KUBECTL=$(BIN)/kubectl \
+	OPERATOR_IMAGE=$(OPERATOR_IMAGE) INGESTER_IMAGE=$(INGESTER_IMAGE) \
+	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
+
+##@ Build
+
+.PHONY: build
+build: ## Build the two static binaries into $(BUILD)/bin.
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/operator ./cmd/ingester
+
+.PHONY: images
+images: build ## Make both images as tar files, without a container engine, and load them into a running local cluster.
+	cd hack/images && go run . --name $(OPERATOR_IMAGE) --binary $(BIN)/operator --output $(BUILD)/images/operator.tar
+	cd hack/images && go run . --name $(INGESTER_IMAGE) --binary $(BIN)/ingester --output $(BUILD)/images/ingester.tar
+	@if $(CLUSTER_TOOL) status >/dev/null 2>&1; then $(CLUSTER_TOOL) load-image $(BUILD)/images/operator.tar $(BUILD)/images/ingester.tar; fi
+
+.PHONY: docker-images
+docker-images: ## Build both images from the Dockerfile, where Docker is found.
+	docker build --target operator --build-arg VERSION=$(VERSION) -t $(OPERATOR_IMAGE) .
+	docker build --target ingester --build-arg VERSION=$(VERSION) -t $(INGESTER_IMAGE) .
+
+.PHONY: helm
+helm: ## Build the pinned helm.
+	go build -modfile=hack/tools/helm/go.mod -trimpath -o $(HELM) helm.sh/helm/v4/cmd/helm
+
+##@ Keep in order
+
+.PHONY: generate
+generate: ## Regenerate deepcopy, apply configurations, CRD and RBAC.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=logpipeline-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+
+.PHONY: fmt
+fmt: ## Format the code.
+	gofmt -w api cmd controllers hack ingester test
+
+.PHONY: lint
+lint: ## Vet and lint.
+	go vet -tags e2e ./...
+	$(GOLANGCI_LINT) run --build-tags e2e ./...
+
+.PHONY: verify
+verify: helm kubectl ## Check that generated files are current and that the code is formatted, vetted and linted.
+	hack/verify
+
+##@ Servers for tests and the demo
+
+.PHONY: kubectl
+kubectl: ## Build the API server, etcd and kubectl for tests.
+	$(CLUSTER_TOOL) build control-plane
+
+.PHONY: test-servers
+test-servers: kubectl ## Build the API server and start the broker for tests.
+	$(KAFKA_TOOL) start
+
+.PHONY: cluster-up
+cluster-up: ## Build and start the local Kubernetes cluster (CLUSTER=kind uses kind instead).
+	$(CLUSTER_TOOL) build all
+	$(CLUSTER_TOOL) up
+
+.PHONY: broker-for-cluster
+broker-for-cluster: cluster-up
+	hack/demo/broker start
+
+.PHONY: clean
+clean: demo-down ## Stop the servers and remove everything that was built.
+	rm -rf $(BUILD)

@@ -1,0 +1,64 @@
+// Command operator reconciles LogPipelines.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+
+	"github.com/logpipeline/logpipeline/controllers"
+	"github.com/logpipeline/logpipeline/controllers/topics"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	options, err := parseOptions(os.Args[1:], os.Getenv, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		os.Exit(2)
+	case options.version:
+		fmt.Println(version)
+		return
+	}
+	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		os.Exit(1)
+	}
+}
+
+// run reconciles until the context is closed or something cannot go on.
+func run(ctx context.Context, options options) error {
+	logger := options.logger(os.Stderr)
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	cluster, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the cluster: %w", err)
+	}
+	mgr, err := ctrl.NewManager(cluster, options.manager())
+	if err != nil {
+		return fmt.Errorf("create manager: %w", err)
+	}
+	pool := topics.NewPool()
+	defer pool.Close()
+	if err := controllers.NewReconciler(mgr, pool, options.ingesterImage).SetupWithManager(mgr); err != nil {
+		return err
+	}
+	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	if err != nil {
+		return fmt.Errorf("add probes: %w", err)
+	}
+	logger.Info("starting", "version", version, "ingesterImage", options.ingesterImage, "namespaces", options.namespaces)
+	return mgr.Start(ctx)
+}

@@ -1,0 +1,79 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+)
+
+// fieldManager owns the fields that the operator sets.
+const fieldManager = "logpipeline"
+
+// applyConfiguration is what every generated apply configuration of a
+// namespaced object offers.
+type applyConfiguration interface {
+	runtime.ApplyConfiguration
+	GetName() *string
+	GetNamespace() *string
+}
+
+// apply makes one object as desired, and tells whether it had to write. It
+// compares what the operator has applied before with what it would apply now,
+// so an object that is as desired costs no request, and fields of other
+// managers are neither seen nor touched. An object that the pipeline does not
+// control is left as it is, with a *foreignError. The live object is read into
+// live.
+func apply[C applyConfiguration, T client.Object](ctx context.Context, r *Reconciler, owner *v1alpha1.LogPipeline,
+	desired C, live T, extract func(T, string) (C, error),
+) (changed bool, err error) {
+	key := client.ObjectKey{Namespace: *desired.GetNamespace(), Name: *desired.GetName()}
+	gvk, err := apiutil.GVKForObject(live, r.Client.Scheme())
+	if err != nil {
+		return false, err
+	}
+	exists, err := r.readChild(ctx, key, live)
+	if err != nil {
+		return false, fmt.Errorf("read %s %q: %w", gvk.Kind, key.Name, err)
+	}
+	if exists {
+		if !metav1.IsControlledBy(live, owner) {
+			return false, &foreignError{gvk.Kind, key.Name}
+		}
+		if !live.GetDeletionTimestamp().IsZero() {
+			return false, nil // made anew once it is gone, which is watched
+		}
+		applied, err := extract(live, fieldManager)
+		if err != nil {
+			return false, fmt.Errorf("extract applied fields of %s %q: %w", gvk.Kind, key.Name, err)
+		}
+		if equality.Semantic.DeepEqual(applied, desired) {
+			return false, nil
+		}
+	}
+	if err := r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership); err != nil {
+		return false, fmt.Errorf("apply %s %q: %w", gvk.Kind, key.Name, err)
+	}
+	return true, nil
+}
+
+// readChild reads an object from the cache, and from the API server where the
+// cache has none: the cache holds only objects with our label, and applying
+// over one that lacks it would adopt it.
+func (r *Reconciler) readChild(ctx context.Context, key client.ObjectKey, live client.Object) (exists bool, err error) {
+	err = r.Client.Get(ctx, key, live)
+	if apierrors.IsNotFound(err) {
+		err = r.Live.Get(ctx, key, live)
+	}
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,120 @@
+package controllers
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+)
+
+// The conditions of the parts of a pipeline, one function each. They are pure.
+
+const suspendedMessage = "spec.suspend is true"
+
+// kafkaReachable is Unknown when Kafka was not asked.
+func kafkaReachable(p *pass) metav1.Condition {
+	const t = v1alpha1.ConditionKafkaReachable
+	switch {
+	case p.failedAt(t):
+		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error())
+	case p.topic.checked:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonBrokersAnswered, "the brokers answered")
+	default:
+		return unchecked(p, t)
+	}
+}
+
+func topicReady(p *pass) metav1.Condition {
+	const t = v1alpha1.ConditionTopicReady
+	topic, asked := p.topic.topic, p.resolved.topic.ReplicationFactor
+	switch {
+	case p.failedAt(t):
+		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error())
+	case topic.ID == "":
+		return unchecked(p, t)
+	case asked > 0 && topic.ReplicationFactor > 0 && asked != topic.ReplicationFactor:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonReplicationFactorDiffers, fmt.Sprintf(
+			"topic %q has %d partitions; its replication factor is %d, topic.replicationFactor is %d: the operator does not move replicas, reassign them with Kafka's tools",
+			topic.Name, topic.Partitions, topic.ReplicationFactor, asked))
+	default:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonTopicExists,
+			fmt.Sprintf("topic %q has %d partitions", topic.Name, topic.Partitions))
+	}
+}
+
+func storageReady(p *pass) metav1.Condition {
+	const t = v1alpha1.ConditionStorageReady
+	storage := p.storage
+	switch {
+	case storage.claimName == "":
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonEphemeral, "segments live and die with their pod")
+	case storage.claim == nil:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonClaimNotFound,
+			fmt.Sprintf("there is no PersistentVolumeClaim %q: create it", storage.claimName))
+	case storage.claim.Status.Phase == corev1.ClaimBound:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonClaimBound,
+			fmt.Sprintf("PersistentVolumeClaim %q is bound", storage.claimName))
+	case storage.claim.Status.Phase == corev1.ClaimLost:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonClaimLost,
+			fmt.Sprintf("the volume of PersistentVolumeClaim %q is gone: restore it", storage.claimName))
+	default:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonClaimPending,
+			fmt.Sprintf("PersistentVolumeClaim %q waits for a volume", storage.claimName))
+	}
+}
+
+// available tells of the Deployment of one role.
+func available(p *pass, t string, d deploymentSeen) metav1.Condition {
+	switch {
+	case p.failedAt(t):
+		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error())
+	case p.pipeline.Spec.Suspend:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonSuspended, suspendedMessage)
+	case d.live == nil && !d.changed:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentMissing, "the Deployment does not exist yet")
+	case d.changed || d.live.Status.ObservedGeneration < d.live.Generation:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, "the Deployment has been changed")
+	case rolloutFailed(d.live):
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentFailed,
+			"the rollout makes no progress; "+readyMessage(d.live))
+	case !rolledOut(d.live):
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, readyMessage(d.live))
+	default:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable, readyMessage(d.live))
+	}
+}
+
+func rolledOut(d *appsv1.Deployment) bool {
+	want := *d.Spec.Replicas
+	return d.Status.UpdatedReplicas == want && d.Status.Replicas == want && d.Status.AvailableReplicas == want
+}
+
+func rolloutFailed(d *appsv1.Deployment) bool {
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse {
+			return true
+		}
+	}
+	return false
+}
+
+func readyMessage(d *appsv1.Deployment) string {
+	return fmt.Sprintf("%d of %d pods of Deployment %q are up to date and ready",
+		min(d.Status.UpdatedReplicas, d.Status.ReadyReplicas), *d.Spec.Replicas, d.Name)
+}
+
+// failedAt tells whether the phases ended at what this condition is about.
+func (p *pass) failedAt(conditionType string) bool {
+	return p.failure != nil && p.failure.condition == conditionType
+}
+
+// unchecked is what was not looked at in this pass.
+func unchecked(p *pass, conditionType string) metav1.Condition {
+	if p.pipeline.Spec.Suspend && p.failure == nil {
+		return condition(conditionType, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "not asked: "+suspendedMessage)
+	}
+	return condition(conditionType, metav1.ConditionUnknown, v1alpha1.ReasonNotChecked, "an earlier step failed, see Ready")
+}

@@ -1,0 +1,135 @@
+// Package controllers makes of a LogPipeline its Kafka topic and its objects,
+// and shows in its status how far they are. Reconcile is a list of phases, one
+// file each; the status is decided in one place, from what the phases learnt.
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/topics"
+)
+
+// +kubebuilder:rbac:groups=ingest.logpipeline.io,resources=logpipelines,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=ingest.logpipeline.io,resources=logpipelines/status,verbs=patch
+// +kubebuilder:rbac:groups=ingest.logpipeline.io,resources=logpipelines/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=configmaps;serviceaccounts;services,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Reconciler brings LogPipelines to what their specs ask for.
+type Reconciler struct {
+	// Client reads from the cache and writes to the API server.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Topics holds the connections to Kafka.
+	Topics *topics.Pool
+	// Events tells people what was done on their behalf.
+	Events events.EventRecorder
+	// Image of the pods.
+	Image string
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// How long until a pipeline is looked at again when nothing has called for
+// it: to find a topic that others have changed, and storage that is not there
+// yet.
+const (
+	resyncEvery       = 5 * time.Minute
+	storageCheckEvery = 10 * time.Second
+)
+
+// pass is one reconcile of one pipeline: what it has learnt so far.
+type pass struct {
+	pipeline *v1alpha1.LogPipeline
+	resolved resolved
+	topic    topicSeen
+	children childrenSeen
+	storage  storageSeen
+	// failure is why the phases ended early; nil when they did not.
+	failure *failure
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	pipeline := &v1alpha1.LogPipeline{}
+	if err := r.Client.Get(ctx, request.NamespacedName, pipeline); err != nil {
+		r.Topics.Release(request.String())
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !pipeline.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, pipeline)
+	}
+	p := &pass{pipeline: pipeline}
+	err := r.runPhases(ctx, p)
+	if err == nil {
+		err = r.writeStatus(ctx, p)
+	}
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil // the cache was behind
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return p.result()
+}
+
+// runPhases goes through the phases until one fails; then only observes, so
+// that the status still tells what runs. The error is one that no status can
+// tell of.
+func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
+	for _, phase := range []func(context.Context, *pass) error{
+		r.holdFinalizer,
+		r.resolve,
+		r.ensureTopic,
+		r.applyChildren,
+	} {
+		err := phase(ctx, p)
+		if err == nil {
+			continue
+		}
+		if !errors.As(err, &p.failure) {
+			return err
+		}
+		break
+	}
+	return r.observe(ctx, p)
+}
+
+// result says when to come back.
+func (p *pass) result() (ctrl.Result, error) {
+	switch {
+	case p.failure != nil && !p.failure.stalled:
+		return ctrl.Result{}, p.failure
+	case p.failure == nil && !p.storage.ready():
+		return ctrl.Result{RequeueAfter: storageCheckEvery}, nil
+	default:
+		return ctrl.Result{RequeueAfter: resyncEvery + rand.N(resyncEvery/5)}, nil
+	}
+}
+
+// failure is what ended the phases, as a condition shows it.
+type failure struct {
+	// condition that it concerns; Ready when it concerns them all.
+	condition string
+	reason    string
+	// stalled failures are mended by a change of the spec alone; others are
+	// tried again.
+	stalled bool
+	err     error
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.reason, f.err) }
+func (f *failure) Unwrap() error { return f.err }

@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/resources"
+	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/ingester/config"
+)
+
+// resolved is the spec with its defaults, checked as far as that goes without
+// Kafka.
+type resolved struct {
+	config config.Config
+	topic  topics.Desired
+}
+
+// resolve completes and checks the spec.
+func (r *Reconciler) resolve(ctx context.Context, p *pass) error {
+	c, err := resources.Config(p.pipeline)
+	if err != nil {
+		return &failure{v1alpha1.ConditionReady, v1alpha1.ReasonInvalidSpec, true, err}
+	}
+	p.resolved = resolved{config: c, topic: desiredTopic(p.pipeline, c)}
+	return r.yieldToElder(ctx, p.pipeline)
+}
+
+func desiredTopic(p *v1alpha1.LogPipeline, c config.Config) topics.Desired {
+	spec := p.Spec.Topic
+	desired := topics.Desired{
+		Name:         c.Topic,
+		Managed:      spec.Management != v1alpha1.TopicExisting,
+		MessageBytes: c.TopicMaxMessageBytes(),
+		Config:       map[string]string{},
+	}
+	if spec.Partitions != nil {
+		desired.Partitions = *spec.Partitions
+	}
+	if spec.ReplicationFactor != nil {
+		desired.ReplicationFactor = *spec.ReplicationFactor
+	}
+	for key, value := range spec.Config {
+		desired.Config[key] = string(value)
+	}
+	if seen := p.Status.Topic; seen != nil {
+		desired.Known = topics.Identity{ClusterID: seen.ClusterID, ID: seen.ID}
+	}
+	return desired
+}
+
+// yieldToElder refuses a topic that an elder pipeline has: two would store
+// its records in two places, and one could delete it under the other.
+func (r *Reconciler) yieldToElder(ctx context.Context, p *v1alpha1.LogPipeline) error {
+	var all v1alpha1.LogPipelineList
+	if err := r.Client.List(ctx, &all); err != nil {
+		return fmt.Errorf("list LogPipelines: %w", err)
+	}
+	for i := range all.Items {
+		other := &all.Items[i]
+		if elder(other, p) && sameTopic(other, p) {
+			return &failure{v1alpha1.ConditionTopicReady, v1alpha1.ReasonTopicTaken, true, fmt.Errorf(
+				"topic %q belongs to the elder LogPipeline %s/%s: choose another topic.name in a new LogPipeline, or delete that one",
+				resources.TopicName(p), other.Namespace, other.Name)}
+		}
+	}
+	return nil
+}
+
+// elder orders pipelines by creation, namespace and name.
+func elder(a, b *v1alpha1.LogPipeline) bool {
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace < b.Namespace || a.Namespace == b.Namespace && a.Name < b.Name
+}
+
+// sameTopic compares the name, and the cluster by what is known of it: its id
+// when both have been seen, an address that both use otherwise.
+func sameTopic(a, b *v1alpha1.LogPipeline) bool {
+	if resources.TopicName(a) != resources.TopicName(b) {
+		return false
+	}
+	if a.Status.Topic != nil && b.Status.Topic != nil {
+		return a.Status.Topic.ClusterID == b.Status.Topic.ClusterID
+	}
+	return slices.ContainsFunc(a.Spec.Kafka.BootstrapServers, func(server string) bool {
+		return slices.Contains(b.Spec.Kafka.BootstrapServers, server)
+	})
+}

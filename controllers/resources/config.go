@@ -1,0 +1,80 @@
+package resources
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/ingester/config"
+)
+
+// Config is the configuration of the pipeline's pods: the ingester's defaults
+// and, over them, what the spec sets. The error names every field of the spec
+// that cannot work, with its value and the remedy.
+func Config(p *v1alpha1.LogPipeline) (config.Config, error) {
+	c := config.Default()
+	c.Listen = fmt.Sprintf(":%d", ingestPort)
+	c.AdminListen = fmt.Sprintf(":%d", adminPort)
+	c.DataDir = dataDir
+	c.Topic = TopicName(p)
+	c.Kafka.BootstrapServers = slices.Sorted(slices.Values(p.Spec.Kafka.BootstrapServers))
+	c.Kafka.ClientID = fmt.Sprintf("logpipeline.%s.%s", p.Namespace, p.Name)
+	c.Consumer.Group = p.Spec.Consumer.Group
+	c.Consumer.Group = c.ConsumerGroup()
+	setCounts(&c, p)
+	if err := setSizes(&c, p); err != nil {
+		return config.Config{}, err
+	}
+	return c, validate(c)
+}
+
+func setCounts(c *config.Config, p *v1alpha1.LogPipeline) {
+	producer, drain, segment := p.Spec.Ingester.Producer, p.Spec.Ingester.Drain, p.Spec.Storage.Segment
+	set(&c.Producer.BatchRecords, producer.BatchRecords)
+	set(&c.Producer.BatchMaxDelayMilliseconds, producer.BatchMaxDelayMilliseconds)
+	set(&c.Producer.DeliveryTimeoutSeconds, producer.DeliveryTimeoutSeconds)
+	set(&c.Drain.DelaySeconds, drain.DelaySeconds)
+	set(&c.Drain.TimeoutSeconds, drain.TimeoutSeconds)
+	set(&c.Segment.MaxAgeSeconds, segment.MaxAgeSeconds)
+}
+
+func set(field *int, value *int32) {
+	if value != nil {
+		*field = int(*value)
+	}
+}
+
+func setSizes(c *config.Config, p *v1alpha1.LogPipeline) error {
+	limits := p.Spec.Ingester.RequestLimits
+	return errors.Join(
+		setSize(&c.Queue.MaxBytes, p.Spec.Ingester.Queue.MaxBytes, "spec.ingester.queue.maxBytes"),
+		setSize(&c.RequestLimits.MaxBodyBytes, limits.MaxBodyBytes, "spec.ingester.requestLimits.maxBodyBytes"),
+		setSize(&c.RequestLimits.MaxRecordBytes, limits.MaxRecordBytes, "spec.ingester.requestLimits.maxRecordBytes"),
+		setSize(&c.Segment.MaxBytes, p.Spec.Storage.Segment.MaxBytes, "spec.storage.segment.maxBytes"),
+	)
+}
+
+func setSize(field *config.Bytes, value *resource.Quantity, name string) error {
+	if value == nil {
+		return nil
+	}
+	bytes, whole := value.AsInt64()
+	if !whole || bytes <= 0 {
+		return fmt.Errorf("%s is %q: write a whole number of bytes above 0, such as 64Mi", name, value)
+	}
+	*field = config.Bytes(bytes)
+	return nil
+}
+
+// validate asks the very code that the pods ask. Both roles find the same
+// mistakes in what they share, so the second is asked only when the first
+// finds none.
+func validate(c config.Config) error {
+	if err := c.Validate(config.RoleServe); err != nil {
+		return err
+	}
+	return c.Validate(config.RoleConsume)
+}

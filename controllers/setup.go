@@ -1,0 +1,83 @@
+package controllers
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/resources"
+	"github.com/logpipeline/logpipeline/controllers/topics"
+)
+
+// CacheOptions keep in memory the pipelines and their children, of the given
+// namespaces or, without any, of all. What others own is not cached.
+func CacheOptions(namespaces []string) cache.Options {
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{resources.ManagedByLabel: resources.ManagedByValue})}
+	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
+		&corev1.ConfigMap{}:      ours,
+		&corev1.Service{}:        ours,
+		&corev1.ServiceAccount{}: ours,
+		&appsv1.Deployment{}:     ours,
+	}}
+	for _, namespace := range namespaces {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
+		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return options
+}
+
+// What keeps one pipeline that fails from holding up others.
+const (
+	concurrentReconciles = 8
+	firstRetry           = 500 * time.Millisecond
+	slowestRetry         = time.Minute
+)
+
+// NewReconciler returns a reconciler on a manager's clients, whose pods run
+// the image. The pool stays the caller's, to be closed when the manager has
+// ended.
+func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, image string) *Reconciler {
+	return &Reconciler{
+		Client: mgr.GetClient(),
+		Live:   mgr.GetAPIReader(),
+		Topics: pool,
+		Events: mgr.GetEventRecorder("logpipeline"),
+		Image:  image,
+		Now:    time.Now,
+	}
+}
+
+// SetupWithManager has the manager call Reconcile for every pipeline that is
+// changed, or of which a child is.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("logpipeline").
+		For(&v1alpha1.LogPipeline{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})). // not by our own status
+		Owns(&appsv1.Deployment{}).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ConfigMap{}).
+		Owns(&corev1.ServiceAccount{}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrentReconciles,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, slowestRetry),
+		}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("set up reconciler: %w", err)
+	}
+	return nil
+}

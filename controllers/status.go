@@ -1,0 +1,155 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/resources"
+)
+
+// writeStatus writes what decide says, if that is not there already. It
+// refuses to write over a status that it has not read: the cache may be
+// behind.
+func (r *Reconciler) writeStatus(ctx context.Context, p *pass) error {
+	status := decide(p, r.Now())
+	if equality.Semantic.DeepEqual(p.pipeline.Status, status) {
+		return nil
+	}
+	after := p.pipeline.DeepCopy()
+	after.Status = status
+	patch := client.MergeFromWithOptions(p.pipeline, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, after, patch); err != nil {
+		return fmt.Errorf("write status: %w", err)
+	}
+	return nil
+}
+
+// decide is the status of a pipeline, from what a pass has learnt and from
+// the status before. It is pure.
+func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
+	status := *p.pipeline.Status.DeepCopy()
+	status.ObservedGeneration = p.pipeline.Generation
+	if topic := p.topic.topic; topic.ID != "" {
+		status.Topic = topicStatus(topic, status.Topic != nil && status.Topic.Created)
+	}
+	status.Ingester, status.Consumer = nil, nil
+	if live := p.children.ingester.live; live != nil {
+		status.Endpoint = resources.Endpoint(p.pipeline)
+		status.Ingester = &v1alpha1.IngesterStatus{Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas}
+	}
+	if live := p.children.consumer.live; live != nil {
+		status.Consumer = &v1alpha1.ConsumerStatus{
+			Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas,
+			Group: group(p),
+		}
+	}
+	for _, condition := range conditions(p) {
+		condition.ObservedGeneration = p.pipeline.Generation
+		condition.LastTransitionTime = metav1.NewTime(now)
+		meta.SetStatusCondition(&status.Conditions, condition)
+	}
+	removeUntrue(&status.Conditions, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
+	return status
+}
+
+// group is empty only when the spec is invalid, and then the one before
+// stays.
+func group(p *pass) string {
+	if g := p.resolved.config.Consumer.Group; g != "" || p.pipeline.Status.Consumer == nil {
+		return g
+	}
+	return p.pipeline.Status.Consumer.Group
+}
+
+// conditions are all conditions of a pipeline, the summary first.
+func conditions(p *pass) []metav1.Condition {
+	parts := []metav1.Condition{
+		kafkaReachable(p),
+		topicReady(p),
+		storageReady(p),
+		available(p, v1alpha1.ConditionIngesterAvailable, p.children.ingester),
+		available(p, v1alpha1.ConditionConsumerAvailable, p.children.consumer),
+	}
+	ready := readiness(p, parts)
+	return append([]metav1.Condition{ready, reconciling(p, ready), stalled(p)}, parts...)
+}
+
+// readiness is True when every part is, and otherwise tells of the first one
+// that is not.
+func readiness(p *pass, parts []metav1.Condition) metav1.Condition {
+	if p.failure != nil {
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, p.failure.reason, p.failure.err.Error())
+	}
+	if p.pipeline.Spec.Suspend {
+		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, suspendedMessage)
+	}
+	for _, part := range parts {
+		if part.Status != metav1.ConditionTrue {
+			return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, part.Reason, part.Message)
+		}
+	}
+	return condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning, "records are taken and stored")
+}
+
+// reconciling is True while the operator has something left to do.
+func reconciling(p *pass, ready metav1.Condition) metav1.Condition {
+	no := condition(v1alpha1.ConditionReconciling, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "")
+	switch {
+	case p.failure != nil && p.failure.stalled:
+		return no
+	case p.failure != nil:
+		return condition(no.Type, metav1.ConditionTrue, v1alpha1.ReasonRetrying, ready.Message)
+	case p.pipeline.Spec.Suspend && p.children.gone():
+		return no
+	case ready.Status == metav1.ConditionTrue:
+		return no
+	default:
+		return condition(no.Type, metav1.ConditionTrue, v1alpha1.ReasonProgressing, ready.Message)
+	}
+}
+
+// gone tells whether no pod is left.
+func (c childrenSeen) gone() bool {
+	for _, d := range []deploymentSeen{c.ingester, c.consumer} {
+		if d.changed || d.live != nil && d.live.Status.Replicas > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func stalled(p *pass) metav1.Condition {
+	if p.failure == nil || !p.failure.stalled {
+		return condition(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "")
+	}
+	return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, p.failure.reason, p.failure.err.Error())
+}
+
+func removeUntrue(conditions *[]metav1.Condition, types ...string) {
+	for _, t := range types {
+		if !meta.IsStatusConditionTrue(*conditions, t) {
+			meta.RemoveStatusCondition(conditions, t)
+		}
+	}
+}
+
+func condition(conditionType string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: truncate(message)}
+}
+
+// messageLimit is what the API server takes in a condition's message.
+const messageLimit = 32768
+
+func truncate(message string) string {
+	if len(message) <= messageLimit {
+		return message
+	}
+	return message[:messageLimit]
+}

@@ -1,0 +1,292 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kfake"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/topics"
+)
+
+// One API server and one running operator serve every test; each test has a
+// namespace, and a Kafka where it needs one. There are no other controllers:
+// tests play their parts.
+var (
+	api        client.Client // the user's
+	reconciler *Reconciler
+	requests   = &requestLog{}
+)
+
+const image = "registry.example/logpipeline/ingester:test"
+
+func TestMain(m *testing.M) {
+	code, err := runSuite(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "suite:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runSuite(m *testing.M) (code int, err error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return 0, errors.New("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: run make test")
+	}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := environment.Start()
+	if err != nil {
+		return 0, fmt.Errorf("start API server: %w", err)
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+
+	if err := v1alpha1.AddToScheme(scheme.Scheme); err != nil {
+		return 0, err
+	}
+	if api, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
+		return 0, err
+	}
+	stop, err := startOperator(config)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return m.Run(), nil
+}
+
+func startOperator(config *rest.Config) (stop func() error, err error) {
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(operatorLog(), nil)))
+	config = rest.CopyConfig(config)
+	config.Wrap(requests.wrap)
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme.Scheme, Cache: CacheOptions(nil), Metrics: metricsserver.Options{BindAddress: "0"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	pool := topics.NewPool()
+	reconciler = NewReconciler(mgr, pool, image)
+	if err := reconciler.SetupWithManager(mgr); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	return func() error {
+		cancel()
+		err := <-ended
+		pool.Close()
+		return err
+	}, nil
+}
+
+// operatorLog is where the operator logs: nowhere, unless OPERATOR_LOG names a
+// file.
+func operatorLog() *os.File {
+	name := os.Getenv("OPERATOR_LOG")
+	if name == "" {
+		name = os.DevNull
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		panic(err)
+	}
+	return file
+}
+
+// requestLog notes the writes of the operator.
+type requestLog struct {
+	mu     sync.Mutex
+	writes []string
+}
+
+func (l *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		if request.Method != http.MethodGet {
+			l.mu.Lock()
+			l.writes = append(l.writes, request.Method+" "+request.URL.Path)
+			l.mu.Unlock()
+		}
+		return next.RoundTrip(request)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// in returns the writes in a namespace, without events.
+func (l *requestLog) in(namespace string) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var found []string
+	for _, write := range l.writes {
+		if strings.Contains(write, "/namespaces/"+namespace+"/") && !strings.Contains(write, "/events") {
+			found = append(found, write)
+		}
+	}
+	return found
+}
+
+func newNamespace(t *testing.T) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "test-" + uuid.NewString()[:8]}}
+	create(t, namespace)
+	return namespace.Name
+}
+
+// newKafka starts a fake Kafka of one broker for the test.
+func newKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	kafka, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.DefaultNumPartitions(2)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kafka.Close)
+	return kafka
+}
+
+// newPipeline is a valid pipeline that is not created yet.
+func newPipeline(namespace string, servers []string) *v1alpha1.LogPipeline {
+	return &v1alpha1.LogPipeline{
+		ObjectMeta: metav1.ObjectMeta{Name: "orders", Namespace: namespace},
+		Spec: v1alpha1.LogPipelineSpec{
+			Kafka:   v1alpha1.KafkaSpec{BootstrapServers: servers},
+			Storage: v1alpha1.StorageSpec{Type: v1alpha1.StorageEphemeral},
+		},
+	}
+}
+
+func create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := api.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// change reads the object anew, changes and writes it, until nobody else has
+// written in between.
+func change[T client.Object](t *testing.T, object T, f func(T)) {
+	t.Helper()
+	eventually(t, func() error {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
+		f(object)
+		return api.Update(t.Context(), object)
+	})
+}
+
+// eventually waits until f finds nothing wrong.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after a minute still: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// awaitCondition waits for a condition of the current generation and reads the
+// pipeline.
+func awaitCondition(t *testing.T, p *v1alpha1.LogPipeline, conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+	t.Helper()
+	var found metav1.Condition
+	eventually(t, func() error {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		c := meta.FindStatusCondition(p.Status.Conditions, conditionType)
+		if c == nil || c.Status != status || c.Reason != reason || c.ObservedGeneration != p.Generation {
+			return fmt.Errorf("want %s=%s %s, have %+v", conditionType, status, reason, p.Status.Conditions)
+		}
+		found = *c
+		return nil
+	})
+	return found
+}
+
+// awaitGone waits until an object is gone.
+func awaitGone(t *testing.T, object client.Object) {
+	t.Helper()
+	eventually(t, func() error {
+		err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return fmt.Errorf("still there, or %w", errors.Join(err, errors.New(object.GetName())))
+	})
+}
+
+// read returns an object as it is.
+func read[T any, O interface {
+	*T
+	client.Object
+}](t *testing.T, namespace, name string) O {
+	t.Helper()
+	object := O(new(T))
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// play is what the Deployment controller and the kubelet do: every pod that
+// is wanted is ready at once.
+func play(t *testing.T, namespace string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		eventually(t, func() error {
+			d := &appsv1.Deployment{}
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, d); err != nil {
+				return err
+			}
+			n := *d.Spec.Replicas
+			d.Status = appsv1.DeploymentStatus{
+				ObservedGeneration: d.Generation,
+				Replicas:           n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
+			}
+			return api.Status().Update(t.Context(), d)
+		})
+	}
+}
+
+// startPipeline creates a pipeline and sees it Ready.
+func startPipeline(t *testing.T, p *v1alpha1.LogPipeline) {
+	t.Helper()
+	create(t, p)
+	play(t, p.Namespace, p.Name+"-ingester", p.Name+"-consumer")
+	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+}

@@ -1,0 +1,80 @@
+package ingester
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/httpapi"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// admin is the server for those who watch the process. It starts first and
+// stops last.
+type admin struct {
+	listener net.Listener
+	server   *http.Server
+	stopped  chan error
+	state    atomic.Pointer[string] // why the process isn't ready, nil when it is
+}
+
+func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer, logger *slog.Logger) (*admin, error) {
+	listener, err := listen(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	a := &admin{listener: listener, stopped: make(chan error, 1)}
+	a.setState("starting")
+	a.server = httpapi.NewServer(httpapi.NewAdmin(gatherer, a.readiness), httpapi.Options{}, logger)
+	return a, nil
+}
+
+func (a *admin) address() string { return a.listener.Addr().String() }
+
+// start serves until stop, which waits for it.
+func (a *admin) start() {
+	go func() { a.stopped <- a.server.Serve(a.listener) }()
+}
+
+func (a *admin) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	if served := <-a.stopped; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	if err != nil {
+		return fmt.Errorf("stop the admin server: %w", err)
+	}
+	return nil
+}
+
+func (a *admin) ready()    { a.state.Store(nil) }
+func (a *admin) draining() { a.setState("draining") }
+
+func (a *admin) setState(s string) { a.state.Store(&s) }
+
+func (a *admin) readiness() error {
+	if why := a.state.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+func newRegistry(version string) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "logpipeline_ingester_build_info",
+		Help:        "1, labelled with the version that runs.",
+		ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

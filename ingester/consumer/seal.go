@@ -1,0 +1,78 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
+)
+
+// Reasons to seal, beside those of the chain.
+const (
+	sealRebalance = "rebalance"
+	sealShutdown  = "shutdown"
+	sealStop      = "stop"
+)
+
+func (w *worker) sealIfDue(next record.Span) error {
+	if reason := w.chain.Due(time.Now(), next); reason != "" {
+		return w.seal(reason)
+	}
+	return nil
+}
+
+// sealLast seals what is left when the partition is given away or stops.
+func (w *worker) sealLast(stops bool) error {
+	if w.chain.NextOffset() == w.end {
+		return nil
+	}
+	switch {
+	case w.owner.Err() != nil:
+		return w.seal(sealShutdown)
+	case stops:
+		return w.seal(sealStop)
+	}
+	return w.seal(sealRebalance)
+}
+
+// seal seals and commits. It does not end with the generation, which it may
+// be the last act of, but with the drain's time.
+//
+// Only Kafka's word that the topic is another one keeps the segment from being
+// sealed. When Kafka says nothing the segment is sealed nevertheless: what it
+// holds may exist nowhere else any more, and every failed fetch has been
+// followed by a confirmation.
+func (w *worker) seal(reason string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.owner), time.Duration(w.config.Drain.TimeoutSeconds)*time.Second)
+	defer cancel()
+	started := time.Now()
+	confirming, stopConfirming := context.WithTimeout(ctx, confirmTimeout)
+	err := w.confirmTopic(confirming)
+	stopConfirming()
+	if _, stops := stopReason(err); stops {
+		return err
+	}
+	sealed, err := w.chain.Seal(ctx)
+	if err != nil {
+		return err
+	}
+	w.storage.over()
+	if sealed {
+		w.metrics.sealed.WithLabelValues(reason).Inc()
+		w.metrics.seal.Observe(time.Since(started).Seconds())
+	}
+	w.sealedUpTo(w.chain.NextOffset())
+	return nil
+}
+
+// sealedUpTo commits the end of what is stored. A commit that fails is made
+// good by the next one.
+func (w *worker) sealedUpTo(offset int64) {
+	w.end = offset
+	if err := w.commit(offset); err != nil {
+		w.metrics.commits.WithLabelValues("failed").Inc()
+		w.logger.Warn("offset cannot be committed", "offset", offset, "error", err)
+		return
+	}
+	w.metrics.commits.WithLabelValues("done").Inc()
+}

@@ -1,0 +1,78 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/logpipeline/logpipeline/ingester/kafka"
+)
+
+// Reasons for which a partition stops, beside those that the storage has.
+const (
+	stopUnstorable     = "RecordUnstorable"
+	stopCorrupt        = "BatchCorrupt"
+	stopTopicRecreated = "TopicRecreated"
+	stopRetention      = "RetentionPassed"
+	stopTruncated      = "LogTruncated"
+)
+
+// stopError is what trying again cannot mend: the partition stops until
+// somebody decides, and the others go on.
+type stopError struct {
+	reason string
+	err    error
+}
+
+func (e *stopError) Error() string      { return fmt.Sprintf("%s: %v", e.reason, e.err) }
+func (e *stopError) Unwrap() error      { return e.err }
+func (e *stopError) StopReason() string { return e.reason }
+
+// stopReason finds the reason in an error of this package or of the storage.
+func stopReason(err error) (reason string, stops bool) {
+	var stop interface {
+		error
+		StopReason() string
+	}
+	if errors.As(err, &stop) {
+		return stop.StopReason(), true
+	}
+	return "", false
+}
+
+func (w *worker) stop(reason, format string, args ...any) error {
+	where := fmt.Sprintf("partition %s/%d", w.config.Topic, w.partition)
+	return &stopError{reason, fmt.Errorf(where+": "+format, args...)}
+}
+
+// confirmTopic asks whether the topic is still the one whose chain is open. A
+// topic id is never used again, so when it is the same now, everything fetched
+// before came from the same topic.
+func (w *worker) confirmTopic(ctx context.Context) error {
+	topic, err := w.client.Topic(ctx, w.config.Topic)
+	if err != nil {
+		return err
+	}
+	if topic.ID != w.topicID {
+		return w.stop(stopTopicRecreated, "the topic was deleted and created again: its id was %s and is %s; use another data directory, or move the old one away", w.topicID, topic.ID)
+	}
+	return nil
+}
+
+// explainOutOfRange asks the leader what became of the offset that it does not
+// have. Without a stopError the fetch is to be tried again.
+func (w *worker) explainOutOfRange(ctx context.Context, next int64) error {
+	if err := w.confirmTopic(ctx); err != nil {
+		return err
+	}
+	start, end, err := w.client.Offsets(ctx, w.config.Topic, w.partition)
+	switch {
+	case err != nil:
+		return err
+	case next < start:
+		return w.stop(stopRetention, "offsets %d to %d were removed by the topic's retention before they were stored; raise retention.ms or retention.bytes, and move the data directory away to begin a new chain", next, start-1)
+	case next > end:
+		return w.stop(stopTruncated, "offsets up to %d are stored, but the log ends at %d: the brokers have lost records; move the data directory away to begin a new chain", next-1, end)
+	}
+	return fmt.Errorf("offset %d was out of range, and is within %d to %d now: %w", next, start, end, kafka.OffsetOutOfRange)
+}

@@ -1,0 +1,208 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/consumer"
+	"github.com/logpipeline/logpipeline/ingester/record"
+	"github.com/logpipeline/logpipeline/ingester/segment"
+)
+
+func TestPartitionStopsAndTheOthersGoOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(b *topic)
+		want  string
+	}{
+		"line break in a record": {func(b *topic) { b.send(1, time.Now(), line(1, 60), "{\n}", line(1, 61)) }, "RecordUnstorable"},
+		"empty record":           {func(b *topic) { b.send(1, time.Now(), line(1, 60), "", line(1, 61)) }, "RecordUnstorable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryBroker(t, 2, func(t *testing.T, b *topic) {
+				dir := t.TempDir()
+				b.produce(1, 60)
+				test.spoil(b)
+				p := start(b, dir)
+				eventually(t, "stop", stopped(p, test.want))
+				b.sent[1] = 61 // what comes before the defect is stored
+				b.produce(0, 100)
+				waitStored(b, dir)
+				p.stop()
+				if got := p.metric("logpipeline_consumer_stopped_partitions"); got != 0 {
+					t.Errorf("%v partitions stand still after the end", got)
+				}
+			})
+		})
+	}
+}
+
+func stopped(p *process, reason string) func() error {
+	return func() error {
+		if got := p.metric("logpipeline_consumer_stopped_partitions", reason); got != 1 {
+			return fmt.Errorf("%v partitions stand still for %s, want 1", got, reason)
+		}
+		return nil
+	}
+}
+
+func TestRetentionRemovedWhatWasNotStored(t *testing.T) {
+	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+		dir := t.TempDir()
+		p := start(b, dir)
+		b.produce(0, 50)
+		waitStored(b, dir)
+		p.stop()
+		b.produce(0, 50)
+		b.deleteRecords(0, 70)
+		p = start(b, dir)
+		eventually(t, "stop", stopped(p, "RetentionPassed"))
+		b.sent[0] = 50
+		expectExact(b, dir)
+	})
+}
+
+func TestRetentionRemovedOnlyWhatIsStored(t *testing.T) {
+	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+		dir := t.TempDir()
+		p := start(b, dir)
+		b.produce(0, 50)
+		waitStored(b, dir)
+		p.stop()
+		b.deleteRecords(0, 50)
+		b.produce(0, 50)
+		start(b, dir)
+		waitStored(b, dir)
+	})
+}
+
+func TestNewChainBeginsAtTheStartOfTheLog(t *testing.T) {
+	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+		dir := t.TempDir()
+		b.send(0, time.Now(), "{}", "{}", "{}")
+		b.deleteRecords(0, 3)
+		b.produce(0, 20)
+		start(b, dir)
+		if report := waitStored(b, dir); report.Chains[0].FirstOffset != 3 {
+			t.Errorf("chain begins at %d, want 3", report.Chains[0].FirstOffset)
+		}
+	})
+}
+
+func TestLogEndsBeforeWhatIsStored(t *testing.T) {
+	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+		dir := t.TempDir()
+		found, err := b.client.Topic(t.Context(), b.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := segment.OpenDirectory(dir, config.Default().Segment, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		chain, err := d.Open(t.Context(), b.name, found.ID, 0, func(context.Context) (int64, error) { return 0, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := chain.Append([]byte("{}\n"), record.Span{NextOffset: 100, Records: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := chain.Seal(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.produce(0, 10)
+		eventually(t, "stop", stopped(start(b, dir), "LogTruncated"))
+	})
+}
+
+func TestTopicDeletedAndCreatedAgain(t *testing.T) {
+	for name, restart := range map[string]bool{"while the consumer runs": false, "while it is away": true} {
+		t.Run(name, func(t *testing.T) {
+			onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+				dir := t.TempDir()
+				p := start(b, dir)
+				b.produce(0, 50)
+				waitStored(b, dir)
+				if restart {
+					p.stop()
+				}
+				b.delete()
+				b.create(1)
+				b.produce(0, 200) // beyond the old end
+				if restart {
+					p = start(b, dir)
+				}
+				eventually(t, "stop", stopped(p, "TopicRecreated"))
+				b.sent[0] = 50
+				expectExact(b, dir)
+			})
+		})
+	}
+}
+
+func TestStorageTakesNothingForAWhile(t *testing.T) {
+	onEveryBroker(t, 2, func(t *testing.T, b *topic) {
+		dir := t.TempDir()
+		p := start(b, dir)
+		b.produce(0, 50)
+		waitStored(b, dir)
+		p.faults.full.Store(true)
+		b.produce(0, 500)
+		b.produce(1, 500)
+		tries := p.faults.tries.Load()
+		eventually(t, "try again", func() error {
+			if p.faults.tries.Load() < tries+6 {
+				return errors.New("too few attempts")
+			}
+			return nil
+		})
+		if got := p.metric("logpipeline_consumer_stopped_partitions"); got != 0 {
+			t.Errorf("%v partitions stand still, want 0", got)
+		}
+		p.faults.full.Store(false)
+		waitStored(b, dir)
+	})
+}
+
+func TestStopWhileKafkaIsGone(t *testing.T) {
+	cluster := newFake(t)
+	b := newTopic(t, cluster.ListenAddrs(), 1)
+	dir := t.TempDir()
+	p := start(b, dir, func(cfg *config.Config) { cfg.Segment.MaxAgeSeconds = 3600; cfg.Segment.MaxBytes = 1 << 30 })
+	b.produce(0, 10)
+	eventually(t, "append", func() error {
+		if p.faults.tries.Load() == 0 {
+			return errors.New("nothing appended")
+		}
+		return nil
+	})
+	cluster.Close()
+	p.stop()
+	expectExact(b, dir) // what had been fetched was sealed
+}
+
+func TestStopWhileThereWasNeverAKafka(t *testing.T) {
+	b := &topic{t: t, servers: []string{"127.0.0.1:1"}, name: "test"}
+	p := start(b, t.TempDir())
+	p.stop()
+}
+
+func TestNewRefuses(t *testing.T) {
+	for name, change := range map[string]func(*config.Config){
+		"no topic":              func(c *config.Config) { c.Topic = "" },
+		"no time for the drain": func(c *config.Config) { c.Drain.TimeoutSeconds = 0 },
+	} {
+		cfg := config.Default()
+		cfg.Topic = "orders"
+		change(&cfg)
+		if _, err := consumer.New(cfg, nil, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry()); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

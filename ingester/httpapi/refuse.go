@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"io"
+	"strconv"
+	"time"
+)
+
+// A refused body is read on for a bounded while. Up to drainFirstBytes of it
+// are dropped before the response, so that the connection can be kept; if that
+// was not all, up to maxBodyBytes are dropped after it.
+const (
+	drainFirstBytes = 256 << 10
+	drainFirstTime  = 500 * time.Millisecond
+	drainAfterTime  = 2 * time.Second
+)
+
+// refuse answers with the problem in a way that lets the client see it.
+//
+// Closing a connection on which bytes arrive that nobody reads resets it, and
+// a reset can destroy the response before the client has read it. So a small
+// body is read to its end first. Before a large one the response is sent at
+// once, for a client that looks can then stop sending; what it still sends is
+// dropped, and the connection is closed.
+func (x *exchange) refuse(p *problem) {
+	// The reservation must not wait for the client.
+	x.giveBack(0)
+	header := x.w.Header()
+	for _, h := range p.headers {
+		header.Set(h[0], h[1])
+	}
+	if p.kind.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(p.kind.retryAfter))
+	}
+	drain := x.mayDrain(p)
+	if drain && x.r.ContentLength <= drainFirstBytes {
+		x.bodyRead = x.drainBody(drainFirstBytes, drainFirstTime)
+	}
+	if !x.bodyRead || p.kind == draining {
+		// It also keeps net/http from taking the rest of the body for the
+		// next request.
+		header.Set("Connection", "close")
+	}
+	if !drain || x.bodyRead {
+		x.send(p.Status, "application/problem+json", p)
+		return
+	}
+	// net/http's permission to read the body after the response has begun.
+	_ = x.control.EnableFullDuplex()
+	x.send(p.Status, "application/problem+json", p)
+	_ = x.control.Flush()
+	x.drainBody(int64(x.options.Limits.MaxBodyBytes), drainAfterTime)
+}
+
+// mayDrain reports whether there is a body that can be read on. A client that
+// waits for "100 Continue" sends none once it has been refused.
+func (x *exchange) mayDrain(p *problem) bool {
+	waiting := x.r.Header.Get("Expect") != "" && !x.bodyStarted
+	return !x.bodyRead && !p.broken && !waiting
+}
+
+// drainBody drops the rest of the body, and reports whether that was at most
+// limit bytes and came in time.
+func (x *exchange) drainBody(limit int64, within time.Duration) bool {
+	_ = x.control.SetReadDeadline(time.Now().Add(within))
+	n, err := io.CopyN(io.Discard, x.r.Body, limit+1)
+	return err == io.EOF && n <= limit
+}

@@ -1,0 +1,133 @@
+// Package ingester composes a role of the data path from its parts. This file
+// alone knows in which order they start and drain.
+package ingester
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// process is what the parts of a role share.
+type process struct {
+	cfg      config.Config
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	admin    *admin
+}
+
+// Run runs a role until ctx ends, drains it, and returns. It returns nil only
+// when everything that was acknowledged has gone where the role takes it; an
+// error that isn't about the drain means that the role could not start, or
+// could not go on. The configuration must be valid for the role.
+func Run(ctx context.Context, role config.Role, cfg config.Config, version string, logger *slog.Logger) error {
+	p := &process{cfg: cfg, logger: logger, registry: newRegistry(version)}
+	admin, err := openAdmin(ctx, cfg.AdminListen, p.registry, logger)
+	if err != nil {
+		return err
+	}
+	p.admin = admin
+	admin.start()
+	logger.Info("starting", "role", role, "version", version, "admin", admin.address())
+	switch role {
+	case config.RoleServe:
+		err = p.serve(ctx)
+	case config.RoleConsume:
+		err = p.consume(ctx)
+	case config.RoleStandalone:
+		err = p.standalone(ctx)
+	default:
+		err = fmt.Errorf("run role %q: there is no such role", role)
+	}
+	err = errors.Join(err, admin.stop())
+	if err == nil {
+		logger.Info("stopped", "role", role)
+	}
+	return err
+}
+
+// serve: Kafka client, then the intake; stopped in reverse.
+func (p *process) serve(ctx context.Context) error {
+	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	defer client.Close()
+	intake, err := p.openIntake(ctx, client)
+	if err != nil {
+		return err
+	}
+	return intake.run(ctx)
+}
+
+// consume: Kafka client, store, consumer; the consumer seals what it has
+// before it returns.
+func (p *process) consume(ctx context.Context) error {
+	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	defer client.Close()
+	consumer, err := p.openConsumer(client, nil)
+	if err != nil {
+		return err
+	}
+	p.admin.ready()
+	return consumer.Run(ctx)
+}
+
+// standalone: embedded broker, consumer, intake. When ctx ends the intake
+// drains, the consumer reads to the end of the log and seals, and the broker
+// stops last.
+func (p *process) standalone(ctx context.Context) error {
+	broker, err := startBroker(filepath.Join(p.cfg.DataDir, "kafka"))
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	p.cfg.Kafka.BootstrapServers = broker.ListenAddrs()
+	if err := p.createTopic(ctx); err != nil {
+		return err
+	}
+	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	defer client.Close()
+	progress := newProgress()
+	consumer, err := p.openConsumer(client, progress)
+	if err != nil {
+		return err
+	}
+	intake, err := p.openIntake(ctx, client)
+	if err != nil {
+		return err
+	}
+
+	consuming, stopConsuming := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopConsuming()
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	consumed := make(chan error, 1)
+	go func() {
+		defer stopServing() // without a consumer there is no reason to serve
+		consumed <- consumer.Run(consuming)
+	}()
+	err = intake.run(serving)
+
+	finish := func() error { stopConsuming(); return <-consumed }
+	return errors.Join(err, p.storeRest(consuming, client, progress, finish))
+}
+
+// storeRest lets the consumer read what is left in the topic, to which nothing
+// is added any more, finishes it, and makes sure that all of it is sealed.
+func (p *process) storeRest(ctx context.Context, client *kafka.Client, progress *progress, finish func() error) error {
+	reading, cancel := context.WithTimeout(ctx, time.Duration(p.cfg.Drain.TimeoutSeconds)*time.Second)
+	defer cancel()
+	ends, err := logEnds(reading, client, p.cfg.Topic)
+	if err == nil {
+		err = progress.awaitAppended(reading, ends)
+	}
+	if finished := finish(); err != nil || finished != nil {
+		return errors.Join(err, finished)
+	}
+	return progress.behind(progress.sealed, ends)
+}

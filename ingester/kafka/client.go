@@ -1,0 +1,108 @@
+// Package kafka speaks to the brokers: the record-batch codec (format v2) and
+// raw requests over kafka-go's transport, which keeps the connections and
+// knows which broker leads which partition.
+//
+// The requests are our own because kafka-go has no idempotent produce, decodes
+// a fetch record by record, and has no topic ids; see exchange for how they
+// travel. Brokers from Kafka 2.8 on are spoken to. The formats are those of
+// https://kafka.apache.org/protocol.
+package kafka
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	idleTimeout = 60 * time.Second
+	// requestTimeout bounds one exchange, beside the time that the request
+	// itself asks the broker to wait.
+	requestTimeout = 10 * time.Second
+	// The transport reads the cluster's layout again after a random part of
+	// its TTL. It is short where few topics are asked for, because that is
+	// how a moved leader is found.
+	metadataTTL          = 2 * time.Second
+	metadataTTLAllTopics = 10 * time.Second
+)
+
+// Client sends requests to one Kafka cluster. It is safe for concurrent use.
+// Its connections and their goroutines are kafka-go's, begin with the first
+// request and end after Close.
+type Client struct {
+	config      config.Kafka
+	address     net.Addr
+	transport   *kafkago.Transport
+	correlation atomic.Int32
+}
+
+// New returns a client of the cluster that cfg names; nothing is connected
+// yet. Produce, Fetch and Offsets may ask for the given topics only; without
+// any, for all topics, at the price of reading the metadata of all of them
+// every few seconds.
+func New(cfg config.Kafka, topics ...string) *Client {
+	ttl := metadataTTL
+	if len(topics) == 0 {
+		ttl = metadataTTLAllTopics
+	}
+	return &Client{
+		config:  cfg,
+		address: kafkago.TCP(cfg.BootstrapServers...),
+		// TLS and SASL are set here and in Dialer, and nowhere else.
+		transport: &kafkago.Transport{
+			Dial:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DialTimeout:    dialTimeout,
+			IdleTimeout:    idleTimeout,
+			MetadataTTL:    ttl,
+			MetadataTopics: topics,
+			ClientID:       cfg.ClientID,
+		},
+	}
+}
+
+// Close closes the connections. No other method may be called afterwards, and
+// none may be running.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Admin returns kafka-go's client on the same connections, for requests that
+// this package doesn't make. Creating topics waits until the client's own
+// metadata shows them, so it needs a client without topics.
+func (c *Client) Admin() *kafkago.Client {
+	return &kafkago.Client{Addr: c.address, Transport: c.transport}
+}
+
+// Dialer returns a dialer as kafka-go's ConsumerGroup wants it.
+func (c *Client) Dialer() *kafkago.Dialer {
+	return &kafkago.Dialer{ClientID: c.config.ClientID, Timeout: dialTimeout, DualStack: true}
+}
+
+// do sends a request and reads its response into r.response, within timeout.
+// When it returns, nothing uses r's buffers any more. The error is an
+// *ExchangeError.
+func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return &ExchangeError{Sent: false, Err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	x := &exchange{ctx: ctx, request: r, done: make(chan struct{})}
+	_, err := c.transport.RoundTrip(ctx, c.address, x)
+	if x.abandon() {
+		return &ExchangeError{Sent: false, Err: err}
+	}
+	<-x.done
+	switch {
+	case x.err == nil:
+		return nil
+	case ctx.Err() != nil: // it is why the connection was interrupted
+		return &ExchangeError{Sent: true, Err: ctx.Err()}
+	default:
+		return &ExchangeError{Sent: true, Err: x.err}
+	}
+}

@@ -1,0 +1,234 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestTopic(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, client *Client, name string) {
+		topic, err := client.Topic(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := uuid.Parse(topic.ID); err != nil || id == uuid.Nil {
+			t.Errorf("topic id is %q: %v", topic.ID, err)
+		}
+		if topic.ClusterID == "" || topic.Name != name || len(topic.Partitions) != 2 {
+			t.Errorf("got %+v", topic)
+		}
+		for i, p := range topic.Partitions {
+			if p.ID != int32(i) || p.Leader < 0 || p.LeaderEpoch < 0 {
+				t.Errorf("partition %d is %+v", i, p)
+			}
+		}
+		_, err = client.Topic(t.Context(), name+".absent")
+		if !errors.Is(err, UnknownTopic) || errors.Is(err, ErrUnreachable) {
+			t.Errorf("absent topic: %v", err)
+		}
+	})
+}
+
+func TestProduceAndFetch(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, client *Client, topic string) {
+		producer := newProducerID(t, client)
+		var builder BatchBuilder
+		produce := func(sequence int32, values ...string) (int64, error) {
+			builder.Reset()
+			for i, v := range values {
+				builder.Append(1_700_000_000_000-int64(i), []byte(v))
+			}
+			batch := builder.Seal(producer, sequence)
+			return client.Produce(t.Context(), &ProduceRequest{Topic: topic, Partition: 1, Batch: batch, Timeout: 5 * time.Second})
+		}
+		big := strings.Repeat("x", smallPayload)
+		for i, want := range []struct {
+			sequence int32
+			values   []string
+			offset   int64
+			verdict  Verdict
+		}{
+			{0, []string{"a", "b", "c"}, 0, Acknowledged},
+			{3, []string{"d", big}, 3, Acknowledged},
+			{3, []string{"d", big}, 3, Acknowledged}, // the same again adds nothing
+			{9, []string{"gap"}, 0, SequenceLost},
+			{5, []string{"f"}, 5, Acknowledged},
+		} {
+			offset, err := produce(want.sequence, want.values...)
+			if offset != want.offset || Classify(err) != want.verdict {
+				t.Errorf("batch %d: offset %d, %v; want %d, verdict %d", i, offset, err, want.offset, want.verdict)
+			}
+		}
+		start, end, err := client.Offsets(t.Context(), topic, 1)
+		if start != 0 || end != 6 || err != nil {
+			t.Errorf("offsets %d to %d, %v", start, end, err)
+		}
+		if diff := cmp.Diff([]string{"1:b", "2:c", "3:d", "4:" + big, "5:f"}, fetchAll(t, client, topic, 1, 1, end)); diff != "" {
+			t.Errorf("records from offset 1 (-want +got):\n%s", diff)
+		}
+		_, err = client.Fetch(t.Context(), &FetchRequest{Topic: topic, Partition: 1, Offset: 99, LeaderEpoch: -1, MaxBytes: 1 << 20})
+		if !errors.Is(err, OffsetOutOfRange) {
+			t.Errorf("fetch past the end: %v", err)
+		}
+		_, err = client.Fetch(t.Context(), &FetchRequest{Topic: topic, Partition: 1, LeaderEpoch: 99, MaxBytes: 1 << 20})
+		if !errors.Is(err, UnknownLeaderEpoch) {
+			t.Errorf("fetch under a future leader epoch: %v", err)
+		}
+	})
+}
+
+func newProducerID(t testing.TB, client *Client) ProducerID {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		producer, err := client.InitProducerID(ctx)
+		if err == nil {
+			return producer
+		}
+		if !errors.Is(err, kafkago.GroupLoadInProgress) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fetchAll reads up to the end and renders each record as offset:value.
+func fetchAll(t testing.TB, client *Client, topic string, partition int32, from, end int64) []string {
+	t.Helper()
+	var all []string
+	var reader BatchReader
+	var record Record
+	f := &FetchRequest{Topic: topic, Partition: partition, Offset: from, LeaderEpoch: -1, MaxBytes: 1 << 20, MinBytes: 1, MaxWait: time.Second}
+	for f.Offset < end {
+		response, err := client.Fetch(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Reset(response.Records, f.Offset, response.Aborted)
+		for {
+			batch, err := reader.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for batch.Next(&record) {
+				all = append(all, fmt.Sprintf("%d:%s", record.Offset, record.Value))
+			}
+			if batch.Err() != nil {
+				t.Fatal(batch.Err())
+			}
+			f.Offset = batch.NextOffset
+		}
+	}
+	return all
+}
+
+func TestUnreachable(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	client := newClient(t, []string{listener.Addr().String()}, "logs")
+	_, topicErr := client.Topic(t.Context(), "logs")
+	_, _, offsetsErr := client.Offsets(t.Context(), "logs", 0)
+	_, produceErr := client.Produce(t.Context(), &ProduceRequest{Topic: "logs"})
+	for _, err := range []error{topicErr, offsetsErr, produceErr} {
+		var exchange *ExchangeError
+		if !errors.Is(err, ErrUnreachable) || !errors.As(err, &exchange) || exchange.Sent {
+			t.Errorf("got %v", err)
+		}
+	}
+	if Classify(produceErr) != Retry {
+		t.Errorf("a batch that wasn't sent is judged %d", Classify(produceErr))
+	}
+}
+
+// A context that ends interrupts an exchange that has begun, so that the
+// buffers are free at once, and leaves the batch in doubt.
+func TestContextEndsWhileTheBrokerHoldsTheAnswer(t *testing.T) {
+	cluster := newFake(t)
+	client := newClient(t, cluster.ListenAddrs(), "logs")
+	ctx, cancel := context.WithCancel(t.Context())
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.SleepControl(func() { cancel(); <-t.Context().Done() })
+		return nil, nil, false
+	})
+	var builder BatchBuilder
+	builder.Append(1, []byte("x"))
+	_, err := client.Produce(ctx, &ProduceRequest{Topic: "logs", Batch: builder.Seal(ProducerID{}, 0), Timeout: time.Minute})
+	if Classify(err) != InDoubt || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLeaderMoves(t *testing.T) {
+	cluster := newFake(t, kfake.NumBrokers(2))
+	client := newClient(t, cluster.ListenAddrs(), "logs")
+	if _, _, err := client.Offsets(t.Context(), "logs", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.MoveTopicPartition("logs", 0, 1-cluster.LeaderFor("logs", 0)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		_, _, err := client.Offsets(ctx, "logs", 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, NotLeader) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A broker that announces 2 GiB, or nothing, is an error before any memory is
+// taken.
+func TestResponseSizeIsBounded(t *testing.T) {
+	for name, announced := range map[string]string{
+		"2 GiB": "\x7f\xff\xff\xff", "4 GiB": "\xff\xff\xff\xff", "nothing": "\x00\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := net.Pipe()
+			go func() {
+				defer there.Close()
+				if _, err := there.Read(make([]byte, 100)); err == nil {
+					_, _ = there.Write([]byte(announced))
+				}
+			}()
+			defer here.Close()
+			r := &request{head: make([]byte, 8), limit: 1 << 20}
+			if err := r.roundTrip(here); err == nil || !strings.Contains(err.Error(), "announces") || cap(r.response) != 0 {
+				t.Errorf("got %v, %d bytes allocated", err, cap(r.response))
+			}
+		})
+	}
+}
+
+// An exchange that its caller gave up before it began sends nothing, however
+// late the transport gets round to it.
+func TestAbandonedExchangeSendsNothing(t *testing.T) {
+	x := &exchange{ctx: t.Context(), request: &request{head: make([]byte, 8)}, done: make(chan struct{})}
+	if !x.abandon() {
+		t.Fatal("it had not begun")
+	}
+	if _, err := x.RawExchange(nil); !errors.Is(err, errAbandoned) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,146 @@
+package kafka
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go/protocol"
+)
+
+// smallPayload is the most that is copied behind the head of a request, to
+// leave in one write with it.
+const smallPayload = 64 << 10
+
+// request is one encoded request and the room for its response.
+type request struct {
+	key         protocol.ApiKey
+	correlation int32
+	// topic and partition choose the broker; partition -1 takes any.
+	topic     string
+	partition int32
+	head      []byte // the request from its size on, up to the payload
+	payload   []byte // ends the request; read until the exchange is over
+	response  []byte // from the correlation id on; its capacity is reused
+	limit     int    // bytes of the largest response that is accepted
+}
+
+// exchange is one request on its way through kafka-go's transport, which
+// hands it a connection that nobody else uses meanwhile.
+//
+// The transport returns to its caller when the context ends, although the
+// exchange may not even have begun by then. The state makes the two meet: an
+// exchange abandoned before it began sends nothing; one that began is waited
+// for, and the end of the context interrupts its connection, so the wait is
+// short. An exchange is never used twice.
+type exchange struct {
+	ctx     context.Context
+	request *request
+	state   atomic.Int32
+	done    chan struct{} // closed when a begun exchange is over
+	err     error         // why it failed; read after done
+}
+
+const (
+	waiting int32 = iota
+	begun
+	abandoned
+)
+
+var errAbandoned = errors.New("request was abandoned before it was sent")
+
+// abandon keeps an exchange from beginning; false when it has begun.
+func (x *exchange) abandon() bool { return x.state.CompareAndSwap(waiting, abandoned) }
+
+// ApiKey implements protocol.Message.
+func (x *exchange) ApiKey() protocol.ApiKey { return x.request.key }
+
+// Required implements protocol.RawExchanger.
+func (x *exchange) Required(map[protocol.ApiKey]int16) bool { return true }
+
+// Broker implements protocol.BrokerMessage: the leader of the partition.
+func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
+	r := x.request
+	if r.partition < 0 {
+		return protocol.Broker{ID: -1}, nil
+	}
+	if len(cluster.Brokers) == 0 {
+		return protocol.Broker{}, fmt.Errorf("no broker has answered yet")
+	}
+	partition, ok := cluster.Topics[r.topic].Partitions[r.partition]
+	if !ok {
+		return protocol.Broker{}, fmt.Errorf("metadata has no partition %d of topic %q", r.partition, r.topic)
+	}
+	leader, ok := cluster.Brokers[partition.Leader]
+	if !ok {
+		return protocol.Broker{}, fmt.Errorf("partition %d of topic %q has no leader", r.partition, r.topic)
+	}
+	return leader, nil
+}
+
+// RawExchange implements protocol.RawExchanger. An error makes the transport
+// close the connection.
+func (x *exchange) RawExchange(connection io.ReadWriter) (protocol.Message, error) {
+	if !x.state.CompareAndSwap(waiting, begun) {
+		return nil, errAbandoned
+	}
+	defer close(x.done)
+	stop := context.AfterFunc(x.ctx, func() { interrupt(connection) })
+	x.err = x.request.roundTrip(connection)
+	if interrupted := !stop(); interrupted && x.err == nil {
+		return nil, x.ctx.Err() // the answer counts, but the connection has no time left
+	}
+	return x, x.err
+}
+
+func interrupt(connection io.ReadWriter) {
+	if c, ok := connection.(interface{ SetDeadline(time.Time) error }); ok {
+		_ = c.SetDeadline(time.Unix(1, 0)) // fails only on a closed connection
+	}
+}
+
+func (r *request) roundTrip(connection io.ReadWriter) error {
+	if err := r.write(connection); err != nil {
+		return err
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(connection, size[:]); err != nil {
+		return fmt.Errorf("read %s response: %w", r.key, err)
+	}
+	n := int64(binary.BigEndian.Uint32(size[:]))
+	if n < 4 || n > int64(r.limit) {
+		return fmt.Errorf("read %s response: broker announces %d bytes, expected 4 to %d", r.key, n, r.limit)
+	}
+	r.response = slices.Grow(r.response[:0], int(n))[:n]
+	if _, err := io.ReadFull(connection, r.response); err != nil {
+		return fmt.Errorf("read %s response: %w", r.key, err)
+	}
+	if id := int32(binary.BigEndian.Uint32(r.response)); id != r.correlation {
+		return fmt.Errorf("read %s response: it answers request %d, not %d", r.key, id, r.correlation)
+	}
+	return nil
+}
+
+func (r *request) write(w io.Writer) error {
+	binary.BigEndian.PutUint32(r.head, uint32(len(r.head)+len(r.payload)-4))
+	payload := r.payload
+	if len(payload) <= smallPayload {
+		r.head = append(r.head, payload...)
+		payload = nil
+	}
+	if _, err := w.Write(r.head); err != nil {
+		return fmt.Errorf("write %s request: %w", r.key, err)
+	}
+	if len(payload) == 0 {
+		return nil
+	}
+	if _, err := w.Write(payload); err != nil {
+		return fmt.Errorf("write %s request: %w", r.key, err)
+	}
+	return nil
+}

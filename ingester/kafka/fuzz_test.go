@@ -1,0 +1,97 @@
+package kafka
+
+import (
+	"encoding/binary"
+	"io"
+	"testing"
+)
+
+// Whatever a broker sends: no panic, no walk without an end, and nothing that
+// points outside of it.
+func FuzzBatchReader(f *testing.F) {
+	p := ProducerID{ID: 1}
+	f.Add(stored(10, p, "a", "b"), int64(0), int64(0))
+	f.Add(join(withAttributes(stored(0, p, "a"), attributeTransactional), marker(1, p, 0)), int64(0), int64(0))
+	for codec := range uint16(8) {
+		f.Add(withAttributes(stored(0, p, "abc"), codec), int64(0), int64(9))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, from, firstAborted int64) {
+		if len(data) >= batchHeader { // otherwise few inputs get past the checksum
+			if n := int64(int32(binary.BigEndian.Uint32(data[atLength:]))) + atLeaderEpoch; n >= batchHeader && n <= int64(len(data)) {
+				copy(data, changed(data[:n], func([]byte) {}))
+			}
+		}
+		var reader BatchReader
+		var r Record
+		reader.codecs.limit = 1 << 20
+		reader.Reset(data, from, []AbortedTransaction{{ProducerID: 1, FirstOffset: firstAborted}})
+		for previous := from; ; {
+			batch, err := reader.Next()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				return
+			}
+			if batch.NextOffset <= previous {
+				t.Fatalf("batch ends at %d after %d", batch.NextOffset, previous)
+			}
+			n := 0
+			for batch.Next(&r) {
+				if n++; r.Offset < from || r.Offset < batch.BaseOffset || r.Offset >= batch.NextOffset || n > batch.Count {
+					t.Fatalf("record at %d in batch %+v", r.Offset, batch)
+				}
+			}
+			previous = batch.NextOffset
+		}
+	})
+}
+
+// Malformed responses give an error: no panic, and no memory for what they
+// only announce.
+func FuzzResponses(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00"))
+	f.Add(fetchResponse("t", 0, 0, stored(0, ProducerID{}, "a")))
+	f.Add(append([]byte("\x00\x00\x00\x01\x00\x00\x00\x01\x00\x01t\x00\x00\x00\x01"), make([]byte, 50)...))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if topic, err := parseMetadata(data, "t"); err == nil && len(topic.Partitions) > len(data) {
+			t.Errorf("%d partitions in %d bytes", len(topic.Partitions), len(data))
+		}
+		if id, err := parseInitProducerID(data); err == nil && id.ID < 0 {
+			t.Errorf("producer id %d", id.ID)
+		}
+		if offset, err := parseListOffsets(data, "t", 0); err == nil && offset < 0 {
+			t.Errorf("offset %d", offset)
+		}
+		if offset, err := parseProduce(data, "t", 0); err == nil && offset < 0 {
+			t.Errorf("base offset %d", offset)
+		}
+		var fetched FetchResponse
+		if err := parseFetch(&fetched, data, "t", 0); err == nil && len(fetched.Records)+16*len(fetched.Aborted) > len(data) {
+			t.Errorf("%d bytes, %d aborted in %d bytes", len(fetched.Records), len(fetched.Aborted), len(data))
+		}
+	})
+}
+
+// fetchResponse is a Fetch response v11 about one partition.
+func fetchResponse(topic string, partition int32, code int16, records []byte, aborted ...AbortedTransaction) []byte {
+	b := appendInt32(nil, 1)   // correlation
+	b = appendInt32(b, 0)      // throttle
+	b = appendInt16(b, 0)      // error
+	b = appendInt32(b, 0)      // session
+	b = appendInt32(b, 1)      // topics
+	b = appendString(b, topic) //
+	b = appendInt32(b, 1)      // partitions
+	b = appendInt32(b, partition)
+	b = appendInt16(b, code)
+	for _, offset := range []int64{30, 20, 10} {
+		b = appendInt64(b, offset)
+	}
+	b = appendInt32(b, int32(len(aborted)))
+	for _, a := range aborted {
+		b = appendInt64(appendInt64(b, a.ProducerID), a.FirstOffset)
+	}
+	b = appendInt32(b, -1) // preferred replica
+	b = appendInt32(b, int32(len(records)))
+	return append(b, records...)
+}

@@ -1,0 +1,160 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/ingester/record"
+)
+
+// run is one producer on a cluster.
+type run struct {
+	client  *kafka.Client
+	source  *source
+	metrics *metrics
+	stop    context.CancelFunc
+	done    chan error
+}
+
+// start runs a producer until the test ends.
+func start(t testing.TB, servers []string, topic string, cfg config.Producer) *run {
+	t.Helper()
+	r := &run{
+		client: kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "test"}, topic),
+		source: newSource(), done: make(chan error, 1),
+	}
+	p, err := New(cfg, topic, r.client, r.source, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.metrics = p.metrics
+	ctx, cancel := context.WithCancel(t.Context())
+	r.stop = cancel
+	go func() { r.done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case <-r.done:
+		case <-time.After(10 * time.Second):
+			t.Error("Run didn't end")
+		}
+		r.client.Close()
+	})
+	return r
+}
+
+// deliver puts one batch and waits for its outcome.
+func (r *run) deliver(t testing.TB, b *record.Batch) record.Outcome {
+	t.Helper()
+	r.source.put(b)
+	select {
+	case o := <-b.Outcome():
+		return o
+	case <-time.After(30 * time.Second):
+		t.Fatalf("batch %s was not completed", b.ID)
+		return record.Outcome{}
+	}
+}
+
+// contents are the values of a partition's log.
+func contents(t testing.TB, client *kafka.Client, topic string, partition int32) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	start, end, err := client.Offsets(ctx, topic, partition)
+	for ; err != nil && ctx.Err() == nil; start, end, err = client.Offsets(ctx, topic, partition) {
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	var reader kafka.BatchReader
+	f := &kafka.FetchRequest{Topic: topic, Partition: partition, Offset: start, LeaderEpoch: -1, MaxBytes: 1 << 20, MinBytes: 1, MaxWait: time.Second}
+	for f.Offset < end {
+		response, err := client.Fetch(ctx, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Reset(response.Records, f.Offset, response.Aborted)
+		for {
+			batch, err := reader.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for record := (kafka.Record{}); batch.Next(&record); {
+				all = append(all, string(record.Value))
+			}
+			f.Offset = batch.NextOffset
+		}
+	}
+	return all
+}
+
+func newFake(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(1, "logs")}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func sum(t testing.TB, vec *prometheus.CounterVec) (total float64) {
+	t.Helper()
+	metrics := make(chan prometheus.Metric, 100)
+	vec.Collect(metrics)
+	close(metrics)
+	for m := range metrics {
+		total += testutil.ToFloat64(asCollector{m})
+	}
+	return total
+}
+
+// asCollector is a collector of one metric.
+type asCollector struct{ prometheus.Metric }
+
+func (c asCollector) Describe(d chan<- *prometheus.Desc) { d <- c.Desc() }
+func (c asCollector) Collect(m chan<- prometheus.Metric) { m <- c.Metric }
+
+func newTopic(t testing.TB, servers []string, partitions int) string {
+	t.Helper()
+	client := kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "test"})
+	defer client.Close()
+	name := "test." + uuid.NewString()
+	created, err := client.Admin().CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{
+		Topics: []kafkago.TopicConfig{{Topic: name, NumPartitions: partitions, ReplicationFactor: 1}},
+	})
+	if err == nil {
+		err = created.Errors[name]
+	}
+	if err != nil {
+		t.Fatalf("create topic: %v", err)
+	}
+	for p := range int32(partitions) { // a leader knows that it is one some time after
+		_ = contents(t, client, name, p)
+	}
+	return name
+}

@@ -1,0 +1,89 @@
+package segment
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxProblems bounds the problems that a Report lists; the others are counted.
+const maxProblems = 1000
+
+// Report is what Verify found. Its JSON field names are stable.
+type Report struct {
+	// Complete is true when every offset from each chain's first to its next
+	// is accounted for, and every stored byte is as it was sealed.
+	Complete bool `json:"complete"`
+	// Records, Segments and Bytes are totals over what the links say; a
+	// link without records is no segment.
+	Records  int64         `json:"records"`
+	Segments int64         `json:"segments"`
+	Bytes    int64         `json:"bytes"`
+	Chains   []ChainReport `json:"chains"`
+	Problems []Problem     `json:"problems"`
+	// ProblemsOmitted counts those beyond the first 1000.
+	ProblemsOmitted int64 `json:"problemsOmitted,omitempty"`
+}
+
+// ChainReport is one partition's part of the report.
+type ChainReport struct {
+	Topic       string `json:"topic"`
+	TopicID     string `json:"topicID"`
+	Partition   int32  `json:"partition"`
+	FirstOffset int64  `json:"firstOffset"`
+	// NextOffset is the offset after the last one that the chain accounts for.
+	NextOffset int64 `json:"nextOffset"`
+	Records    int64 `json:"records"`
+	Segments   int64 `json:"segments"`
+	Bytes      int64 `json:"bytes"`
+	// WithoutRecords counts offsets that never held a record for a reader:
+	// control batches and what compaction removed.
+	WithoutRecords int64 `json:"offsetsWithoutRecords"`
+}
+
+// Problem is one thing that keeps the store from being proven complete.
+type Problem struct {
+	// Path is relative to the data directory.
+	Path    string `json:"path"`
+	Problem string `json:"problem"`
+}
+
+func (r *Report) add(path, format string, args ...any) {
+	if len(r.Problems) == maxProblems {
+		r.ProblemsOmitted++
+		return
+	}
+	r.Problems = append(r.Problems, Problem{Path: path, Problem: fmt.Sprintf(format, args...)})
+}
+
+func (r *Report) addChain(c ChainReport) {
+	r.Chains = append(r.Chains, c)
+	r.Records += c.Records
+	r.Segments += c.Segments
+	r.Bytes += c.Bytes
+}
+
+// WriteText renders the report for people; the last line is the verdict.
+func (r Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	for _, c := range r.Chains {
+		fmt.Fprintf(&b, "%s/%d: offsets %d to %d: %d records in %d segments, %d bytes", c.Topic, c.Partition, c.FirstOffset, c.NextOffset, c.Records, c.Segments, c.Bytes)
+		if c.WithoutRecords > 0 {
+			fmt.Fprintf(&b, ", %d offsets without records", c.WithoutRecords)
+		}
+		b.WriteByte('\n')
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(&b, "problem: %s: %s\n", p.Path, p.Problem)
+	}
+	if r.ProblemsOmitted > 0 {
+		fmt.Fprintf(&b, "problem: and %d more\n", r.ProblemsOmitted)
+	}
+	verdict := "complete"
+	if !r.Complete {
+		verdict = fmt.Sprintf("NOT PROVEN COMPLETE: %d problems", int64(len(r.Problems))+r.ProblemsOmitted)
+	}
+	fmt.Fprintf(&b, "%s: %d records in %d segments of %d chains, %d bytes\n", verdict, r.Records, r.Segments, len(r.Chains), r.Bytes)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
