@@ -46,7 +46,8 @@ func (x *exchange) readBody() ([]byte, *problem) {
 	if err := x.reserve(first + record.Overhead); err != nil {
 		return nil, admissionProblem(err)
 	}
-	// Writers other than net/http's have no deadlines; nothing is lost there.
+	// net/http lifts the deadline where the body ends. Writers other than its
+	// own have none; nothing is lost there.
 	_ = x.control.SetReadDeadline(time.Now().Add(x.options.BodyTimeout))
 	x.bodyStarted = true
 	body := make([]byte, first)
@@ -56,7 +57,7 @@ func (x *exchange) readBody() ([]byte, *problem) {
 	if n, err := io.ReadFull(x.r.Body, body); err != nil {
 		return nil, x.readProblem(err, int64(n))
 	}
-	x.bodyDone()
+	x.bodyRead = true
 	return body, nil
 }
 
@@ -72,7 +73,7 @@ func (x *exchange) readSteps(buffer []byte, limit int64) ([]byte, *problem) {
 		case int64(size) > limit:
 			return nil, newProblem(bodyTooLarge, "the body is larger than requestLimits.maxBodyBytes = %d; send fewer records in a request", limit)
 		case err == io.EOF:
-			x.bodyDone()
+			x.bodyRead = true
 			return buffer[:size], nil
 		case err != nil:
 			return nil, x.readProblem(err, int64(size))
@@ -95,13 +96,6 @@ func (x *exchange) nextStep(full []byte, n int64) ([]byte, error) {
 	copy(buffer, full)
 	x.giveBack(n + record.Overhead)
 	return buffer, nil
-}
-
-// bodyDone lifts the deadline, so that the connection can still tell that the
-// client is gone while the request waits.
-func (x *exchange) bodyDone() {
-	x.bodyRead = true
-	_ = x.control.SetReadDeadline(time.Time{})
 }
 
 // readProblem says why the body ended after n bytes.

@@ -202,6 +202,7 @@ func (x *exchange) send(status int, contentType string, content any) {
 		x.logger.Error("response could not be encoded", "error", err)
 		status = http.StatusInternalServerError
 	}
+	document = append(document, '\n') // the next prompt of a person's shell begins on its own line
 	header := x.w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(document)))

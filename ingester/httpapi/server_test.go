@@ -32,6 +32,7 @@ const (
 // completes each batch at once as complete says.
 type producerQueue struct {
 	complete  func(*record.Batch) record.Outcome
+	cancelled func() // called by Cancel, unless it is nil
 	producing sync.WaitGroup
 
 	mu       sync.Mutex
@@ -59,6 +60,9 @@ func (q *producerQueue) Reserve(n int64) error {
 }
 
 func (q *producerQueue) Cancel(n int64) {
+	if q.cancelled != nil {
+		q.cancelled()
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reserved -= n
@@ -189,6 +193,9 @@ func readAnswer(t *testing.T, response *http.Response) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if response.Close { // net/http takes the field away
+		response.Header.Set("Connection", "close")
+	}
 	return answer{response.StatusCode, response.Header, string(body)}
 }
 
@@ -225,11 +232,7 @@ func (w *wire) answer(t *testing.T) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := readAnswer(t, response)
-	if response.Close {
-		a.header.Set("Connection", "close")
-	}
-	return a
+	return readAnswer(t, response)
 }
 
 // closed reports whether the server closes the connection in an orderly way.

@@ -187,3 +187,23 @@ func TestEveryTakerIsWoken(t *testing.T) {
 		}
 	})
 }
+
+func TestTakeOlderTakesOnlyWhatIsOlder(t *testing.T) {
+	q := New(1000, prometheus.NewRegistry())
+	now := time.Now()
+	for i, age := range []time.Duration{3 * time.Second, 2 * time.Second, time.Second} {
+		b := batchOf(t, string(rune('a'+i)), 1)
+		b.Received = now.Add(-age)
+		fill(t, q, b)
+	}
+	if got := ids(q.TakeOlder(now.Add(-3*time.Second), nil)); got != "" {
+		t.Errorf("took %q, but nothing is older", got)
+	}
+	if got := ids(q.TakeOlder(now.Add(-time.Second), nil)); got != "a b" {
+		t.Errorf("took %q, want %q", got, "a b")
+	}
+	q.Close()
+	if got := takeAll(t, q); got != "c" {
+		t.Errorf("left is %q, want %q", got, "c")
+	}
+}
