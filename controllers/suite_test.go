@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/topics"
@@ -72,6 +74,9 @@ func runSuite(m *testing.M) (code int, err error) {
 	if api, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
 		return 0, err
 	}
+	if config, err = asOperator(environment); err != nil {
+		return 0, err
+	}
 	stop, err := startOperator(config)
 	if err != nil {
 		return 0, err
@@ -80,9 +85,36 @@ func runSuite(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// asOperator is the configuration of a user who has the operator's role and no
+// other right.
+func asOperator(environment *envtest.Environment) (*rest.Config, error) {
+	document, err := os.ReadFile(filepath.Join("..", "config", "rbac", "role.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.UnmarshalStrict(document, role); err != nil {
+		return nil, err
+	}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "operator"}},
+	}
+	for _, object := range []client.Object{role, binding} {
+		if err := api.Create(context.Background(), object); err != nil {
+			return nil, err
+		}
+	}
+	user, err := environment.AddUser(envtest.User{Name: "operator"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return user.Config(), nil
+}
+
 func startOperator(config *rest.Config) (stop func() error, err error) {
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(operatorLog(), nil)))
-	config = rest.CopyConfig(config)
 	config.Wrap(requests.wrap)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme.Scheme, Cache: CacheOptions(nil), Metrics: metricsserver.Options{BindAddress: "0"},

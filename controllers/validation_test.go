@@ -1,14 +1,20 @@
 package controllers
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 )
@@ -119,6 +125,34 @@ func TestStructureIsDefaulted(t *testing.T) {
 	}
 	if p.Spec.Ingester.Queue.MaxBytes != nil || p.Spec.Consumer.Scaling != nil {
 		t.Errorf("tuning is defaulted by the schema: %+v", p.Spec)
+	}
+}
+
+func TestSamplesAreTaken(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("..", "config", "samples", "*.yaml"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("found %v, %v", files, err)
+	}
+	namespace := newNamespace(t)
+	for _, file := range files {
+		document, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range bytes.Split(document, []byte("\n---\n")) {
+			object := &unstructured.Unstructured{}
+			if err := yaml.UnmarshalStrict(part, &object.Object); err != nil {
+				t.Fatal(err)
+			}
+			if object.GetKind() == "" {
+				continue // the list of the samples
+			}
+			object.SetNamespace(namespace)
+			strict := client.FieldValidation(metav1.FieldValidationStrict)
+			if err := api.Create(t.Context(), object, client.DryRunAll, strict); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
 	}
 }
 

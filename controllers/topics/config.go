@@ -87,19 +87,19 @@ func below(live string, least int64) bool {
 }
 
 func (c *Cluster) describeConfig(ctx context.Context, topic string, keys []string) (map[string]string, error) {
-	action := fmt.Sprintf("describe configuration of topic %q", topic)
+	failed := func(err error) error { return failed(fmt.Errorf("describe configuration of topic %q: %w", topic, err)) }
 	response, err := c.admin.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
 		Resources: []kafkago.DescribeConfigRequestResource{{
 			ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: keys,
 		}},
 	})
 	if err != nil {
-		return nil, failed(action, err)
+		return nil, failed(err)
 	}
 	live := map[string]string{}
 	for _, resource := range response.Resources {
 		if resource.Error != nil {
-			return nil, failed(action, resource.Error)
+			return nil, failed(resource.Error)
 		}
 		for _, entry := range resource.ConfigEntries {
 			live[entry.ConfigName] = entry.ConfigValue
@@ -109,7 +109,7 @@ func (c *Cluster) describeConfig(ctx context.Context, topic string, keys []strin
 }
 
 func (c *Cluster) setConfig(ctx context.Context, topic string, changes map[string]string) error {
-	action := fmt.Sprintf("alter configuration of topic %q", topic)
+	failed := func(err error) error { return failed(fmt.Errorf("alter configuration of topic %q: %w", topic, err)) }
 	resource := kafkago.IncrementalAlterConfigsRequestResource{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic}
 	for _, key := range slices.Sorted(maps.Keys(changes)) {
 		resource.Configs = append(resource.Configs, kafkago.IncrementalAlterConfigsRequestConfig{
@@ -120,11 +120,11 @@ func (c *Cluster) setConfig(ctx context.Context, topic string, changes map[strin
 		Resources: []kafkago.IncrementalAlterConfigsRequestResource{resource},
 	})
 	if err != nil {
-		return failed(action, err)
+		return failed(err)
 	}
 	for _, answer := range response.Resources {
 		if answer.Error != nil {
-			return failed(action, answer.Error)
+			return failed(answer.Error)
 		}
 	}
 	return nil

@@ -18,17 +18,16 @@ import (
 // which one it is: the brokers that are reached under the same address may be
 // another cluster by now.
 func (c *Cluster) Delete(ctx context.Context, name string, identity Identity) error {
-	action := fmt.Sprintf("delete topic %q with id %s", name, identity.ID)
 	id, err := uuid.Parse(identity.ID)
 	if err != nil {
-		return &Error{Failed, fmt.Errorf("%s: %w", action, err)}
+		return &Error{Failed, fmt.Errorf("delete topic %q: id %q: %w", name, identity.ID, err)}
 	}
 	live, err := c.client.Topic(ctx, name)
 	if errors.Is(err, kafkago.UnknownTopicOrPartition) {
 		return nil
 	}
 	if err != nil {
-		return failed(action, err)
+		return failed(err)
 	}
 	if (Identity{ClusterID: live.ClusterID, ID: live.ID}) != identity {
 		return nil
@@ -38,7 +37,7 @@ func (c *Cluster) Delete(ctx context.Context, name string, identity Identity) er
 		return nil
 	}
 	if err != nil {
-		return failed(action, err)
+		return failed(fmt.Errorf("delete topic %q with id %s: %w", name, identity.ID, err))
 	}
 	return nil
 }

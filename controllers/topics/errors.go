@@ -49,22 +49,23 @@ func ReasonOf(err error) Reason {
 	return Failed
 }
 
-// failed wraps what a broker, or the way to it, answered to an action.
-func failed(action string, err error) error {
+// failed classifies an error, which says what was tried, by what the brokers
+// answered, and adds the remedy.
+func failed(err error) error {
 	code, answered := errors.AsType[kafkago.Error](err)
 	if !answered {
-		return &Error{Unreachable, fmt.Errorf("%s: no broker answered, check kafka.bootstrapServers and the brokers: %w", action, err)}
+		return &Error{Unreachable, fmt.Errorf("%w; check kafka.bootstrapServers and the brokers", err)}
 	}
 	switch code {
 	case kafkago.TopicAuthorizationFailed, kafkago.ClusterAuthorizationFailed:
-		return &Error{NotAuthorized, fmt.Errorf("%s: the brokers refuse it to the operator, grant it by an ACL: %w", action, err)}
+		return &Error{NotAuthorized, fmt.Errorf("%w; allow it to the operator by an ACL", err)}
 	case kafkago.InvalidReplicationFactor:
-		return &Error{InvalidReplicationFactor, fmt.Errorf("%s: lower topic.replicationFactor, or add brokers: %w", action, err)}
+		return &Error{InvalidReplicationFactor, fmt.Errorf("%w; lower topic.replicationFactor, or add brokers", err)}
 	case kafkago.InvalidConfiguration, kafkago.PolicyViolation, kafkago.InvalidPartitionNumber:
-		return &Error{InvalidConfig, fmt.Errorf("%s: %w", action, err)}
+		return &Error{InvalidConfig, err}
 	case kafkago.LeaderNotAvailable, kafkago.BrokerNotAvailable, kafkago.NotController, kafkago.RequestTimedOut, kafkago.NetworkException:
-		return &Error{Unreachable, fmt.Errorf("%s: the brokers are not ready: %w", action, err)}
+		return &Error{Unreachable, fmt.Errorf("%w; the brokers are not ready", err)}
 	default:
-		return &Error{Failed, fmt.Errorf("%s: %w", action, err)}
+		return &Error{Failed, err}
 	}
 }

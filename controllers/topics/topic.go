@@ -68,7 +68,7 @@ func (c *Cluster) Ensure(ctx context.Context, desired Desired) (topic Topic, cre
 			return Topic{}, created, err
 		}
 	} else if err != nil {
-		return Topic{}, false, failed(fmt.Sprintf("describe topic %q", desired.Name), err)
+		return Topic{}, false, failed(err)
 	}
 	topic = Topic{
 		Identity:   Identity{ClusterID: live.ClusterID, ID: live.ID},
@@ -118,7 +118,6 @@ func sameTopic(desired Desired, live Identity) error {
 // create makes the topic and returns it as described; created is false when
 // somebody else was faster.
 func (c *Cluster) create(ctx context.Context, desired Desired) (live kafka.Topic, created bool, err error) {
-	action := fmt.Sprintf("create topic %q", desired.Name)
 	response, err := c.admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
 		Topic:             desired.Name,
 		NumPartitions:     orBrokers(desired.Partitions),
@@ -129,7 +128,7 @@ func (c *Cluster) create(ctx context.Context, desired Desired) (live kafka.Topic
 		err = response.Errors[desired.Name]
 	}
 	if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
-		return kafka.Topic{}, false, failed(action, err)
+		return kafka.Topic{}, false, failed(fmt.Errorf("create topic %q: %w", desired.Name, err))
 	}
 	created = err == nil
 	live, err = c.awaitTopic(ctx, desired.Name)
@@ -155,11 +154,11 @@ func (c *Cluster) awaitTopic(ctx context.Context, name string) (kafka.Topic, err
 			return live, nil
 		}
 		if !errors.Is(err, kafka.UnknownTopic) {
-			return kafka.Topic{}, failed(fmt.Sprintf("describe topic %q", name), err)
+			return kafka.Topic{}, failed(err)
 		}
 		select {
 		case <-ctx.Done():
-			return kafka.Topic{}, failed(fmt.Sprintf("describe topic %q", name), ctx.Err())
+			return kafka.Topic{}, failed(fmt.Errorf("await topic %q: %w", name, ctx.Err()))
 		case <-time.After(awaitEvery):
 		}
 	}
@@ -170,7 +169,7 @@ func (c *Cluster) awaitTopic(ctx context.Context, name string) (kafka.Topic, err
 func (c *Cluster) replicationFactor(ctx context.Context, name string) (int32, error) {
 	metadata, err := c.admin.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{name}})
 	if err != nil {
-		return 0, failed(fmt.Sprintf("describe topic %q", name), err)
+		return 0, failed(fmt.Errorf("describe replicas of topic %q: %w", name, err))
 	}
 	for _, topic := range metadata.Topics {
 		if topic.Name == name && len(topic.Partitions) > 0 {
@@ -195,7 +194,7 @@ func (c *Cluster) grow(ctx context.Context, desired Desired, live int32) (int32,
 		err = response.Errors[desired.Name]
 	}
 	if err != nil {
-		return live, failed(fmt.Sprintf("grow topic %q from %d to %d partitions", desired.Name, live, desired.Partitions), err)
+		return live, failed(fmt.Errorf("grow topic %q from %d to %d partitions: %w", desired.Name, live, desired.Partitions, err))
 	}
 	return desired.Partitions, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,8 +94,9 @@ func readAll(b *testing.B, topic *topic) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			w.Write(m.Value)
-			io.WriteString(w, "\n")
+			if _, err := w.Write(append(m.Value, '\n')); err != nil {
+				b.Fatal(err)
+			}
 		}
 		if err := errors.Join(w.Flush(), f.Close(), r.Close()); err != nil {
 			b.Fatal(err)

@@ -196,7 +196,7 @@ func (b *topic) deleteRecords(partition int32, before int64) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	if _, err := connection.Write(kmsg.NewRequestFormatter().AppendRequest(nil, request, 1)); err != nil {
 		b.t.Fatal(err)
 	}

@@ -107,9 +107,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("join group %q: %w", c.config.ConsumerGroup(), err)
 	}
-	// Close ends the generation, waits for its workers, and leaves the group.
-	defer group.Close()
 	c.consume(ctx, group)
+	// This ends the generation, waits for its workers, and leaves the group.
+	if err := group.Close(); err != nil {
+		c.logger.Warn("group was not left in order", "error", err)
+	}
 	return nil
 }
 
@@ -154,7 +156,7 @@ func (c *Consumer) startGeneration(ctx context.Context, generation *kafkago.Gene
 	c.logger.Info("partitions assigned", "group", generation.GroupID, "generation", generation.ID, "partitions", len(assigned))
 	c.start(generation, c.watchPartitions)
 	for _, a := range assigned {
-		w := newWorker(c, ctx, int32(a.ID), func(offset int64) error {
+		w := newWorker(ctx, c, int32(a.ID), func(offset int64) error {
 			return generation.CommitOffsets(map[string]map[int]int64{c.config.Topic: {a.ID: offset}})
 		})
 		c.start(generation, w.run)

@@ -217,14 +217,14 @@ func (b *topic) keepProducing(partitions int) (stop func()) {
 	var wg sync.WaitGroup
 	done := make(chan struct{})
 	wg.Go(func() {
-		for {
-			for p := range partitions {
-				select {
-				case <-done:
-					return
-				default:
-					b.produce(int32(p), 25)
-				}
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				b.produce(int32(i%partitions), 25)
 			}
 		}
 	})

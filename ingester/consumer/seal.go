@@ -14,36 +14,30 @@ const (
 	sealStop      = "stop"
 )
 
-func (w *worker) sealIfDue(next record.Span) error {
+func (w *worker) sealIfDue(ctx context.Context, next record.Span) error {
 	if reason := w.chain.Due(time.Now(), next); reason != "" {
-		return w.seal(reason)
+		return w.seal(ctx, reason)
 	}
 	return nil
 }
 
 // sealLast seals what is left when the partition is given away or stops.
-func (w *worker) sealLast(stops bool) error {
+func (w *worker) sealLast(ctx context.Context, reason string) error {
 	if w.chain.NextOffset() == w.end {
 		return nil
 	}
-	switch {
-	case w.owner.Err() != nil:
-		return w.seal(sealShutdown)
-	case stops:
-		return w.seal(sealStop)
-	}
-	return w.seal(sealRebalance)
+	return w.seal(ctx, reason)
 }
 
-// seal seals and commits. It does not end with the generation, which it may
-// be the last act of, but with the drain's time.
+// seal seals and commits. It does not end with ctx, which the generation ends
+// with and it may be the last act of, but with the drain's time.
 //
 // Only Kafka's word that the topic is another one keeps the segment from being
 // sealed. When Kafka says nothing the segment is sealed nevertheless: what it
 // holds may exist nowhere else any more, and every failed fetch has been
 // followed by a confirmation.
-func (w *worker) seal(reason string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.owner), time.Duration(w.config.Drain.TimeoutSeconds)*time.Second)
+func (w *worker) seal(ctx context.Context, reason string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(w.config.Drain.TimeoutSeconds)*time.Second)
 	defer cancel()
 	started := time.Now()
 	confirming, stopConfirming := context.WithTimeout(ctx, confirmTimeout)

@@ -2,16 +2,22 @@ package consumer_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/consumer"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 	"github.com/logpipeline/logpipeline/ingester/segment"
 )
@@ -185,6 +191,71 @@ func TestStopWhileKafkaIsGone(t *testing.T) {
 	cluster.Close()
 	p.stop()
 	expectExact(b, dir) // what had been fetched was sealed
+}
+
+func TestKafkaIsAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	log := t.TempDir()
+	broker := func(options ...kfake.Opt) *kfake.Cluster {
+		cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1), kfake.DataDir(log), kfake.SyncWrites())...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cluster
+	}
+	cluster := broker()
+	b := newTopic(t, cluster.ListenAddrs(), 1)
+	dir := t.TempDir()
+	start(b, dir)
+	b.produce(0, 100)
+	waitStored(b, dir)
+	_, port, err := net.SplitHostPort(b.servers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		cluster.Close()
+		cluster = broker(kfake.Ports(number))
+		b.client = newClient(t, b.servers, b.name) // without connections to the broker before
+		b.produce(0, 100)
+		waitStored(b, dir)
+	}
+	t.Cleanup(cluster.Close)
+}
+
+func TestBatchIsCorrupt(t *testing.T) {
+	t.Parallel()
+	cluster := newFake(t)
+	b := newTopic(t, cluster.ListenAddrs(), 1)
+	b.produce(0, 30)
+	cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		asked := request.(*kmsg.FetchRequest).Topics[0].Partitions[0].FetchOffset
+		if asked < 30 {
+			return nil, nil, false
+		}
+		response := request.ResponseKind().(*kmsg.FetchResponse)
+		response.Topics = []kmsg.FetchResponseTopic{{Topic: b.name, Partitions: []kmsg.FetchResponseTopicPartition{{
+			HighWatermark: 31, LastStableOffset: 31, RecordBatches: corruptBatch(30),
+		}}}}
+		return response, nil, true
+	})
+	dir := t.TempDir()
+	eventually(t, "stop", stopped(start(b, dir), "BatchCorrupt"))
+	expectExact(b, dir)
+}
+
+func corruptBatch(offset int64) []byte {
+	var builder kafka.BatchBuilder
+	builder.Append(time.Now().UnixMilli(), []byte(line(0, int(offset))))
+	batch := builder.Seal(kafka.ProducerID{ID: -1, Epoch: -1}, -1)
+	binary.BigEndian.PutUint64(batch, uint64(offset))
+	batch[len(batch)-5] ^= 1
+	return batch
 }
 
 func TestStopWhileThereWasNeverAKafka(t *testing.T) {

@@ -23,9 +23,10 @@ const (
 type worker struct {
 	*Consumer
 	partition int32
-	owner     context.Context // of Run: its end is a shutdown, not a rebalance
 	commit    func(offset int64) error
-	logger    *slog.Logger
+	// leaving is why the generation has ended: rebalance or shutdown.
+	leaving func() string
+	logger  *slog.Logger
 
 	topicID   string
 	chain     Chain
@@ -38,10 +39,17 @@ type worker struct {
 	storage   trouble
 }
 
-func newWorker(c *Consumer, owner context.Context, partition int32, commit func(int64) error) *worker {
+// newWorker: ctx is Run's, and its end a shutdown.
+func newWorker(ctx context.Context, c *Consumer, partition int32, commit func(int64) error) *worker {
 	logger := c.logger.With("partition", partition)
 	return &worker{
-		Consumer: c, partition: partition, owner: owner, commit: commit, logger: logger,
+		Consumer: c, partition: partition, commit: commit, logger: logger,
+		leaving: func() string {
+			if ctx.Err() != nil {
+				return sealShutdown
+			}
+			return sealRebalance
+		},
 		request: kafka.FetchRequest{
 			Topic: c.config.Topic, Partition: partition, LeaderEpoch: -1,
 			MaxBytes: int(c.config.Consumer.FetchMaxBytes), MinBytes: 1, MaxWait: fetchMaxWait,
@@ -86,8 +94,11 @@ func (w *worker) store(ctx context.Context) error {
 		return err
 	}
 	err := w.storeUntil(ctx)
-	if reason, stops := stopReason(err); err == nil || stops && reason != stopTopicRecreated {
-		err = errors.Join(err, w.sealLast(stops))
+	switch reason, _ := stopReason(err); {
+	case err == nil:
+		err = w.sealLast(ctx, w.leaving())
+	case reason != "" && reason != stopTopicRecreated:
+		err = errors.Join(err, w.sealLast(ctx, sealStop))
 	}
 	return errors.Join(err, w.chain.Close())
 }
@@ -118,11 +129,11 @@ func (w *worker) storeUntil(ctx context.Context) error {
 			return err
 		}
 		if response != nil {
-			if err := w.append(response); err != nil {
+			if err := w.append(ctx, response); err != nil {
 				return err
 			}
 		}
-		if err := w.sealIfDue(record.Span{}); err != nil {
+		if err := w.sealIfDue(ctx, record.Span{}); err != nil {
 			return err
 		}
 	}
@@ -161,7 +172,7 @@ func (w *worker) tryFetch(ctx context.Context) (*kafka.FetchResponse, error) {
 }
 
 // append adds the response's batches to the chain.
-func (w *worker) append(response *kafka.FetchResponse) error {
+func (w *worker) append(ctx context.Context, response *kafka.FetchResponse) error {
 	w.reader.Reset(response.Records, w.request.Offset, response.Aborted)
 	for {
 		batch, err := w.reader.Next()
@@ -173,7 +184,7 @@ func (w *worker) append(response *kafka.FetchResponse) error {
 		}
 		unreadable := w.lines.read(batch, w.chain.NextOffset())
 		before := w.chain.NextOffset()
-		if err := w.appendLines(); err != nil {
+		if err := w.appendLines(ctx); err != nil {
 			return err
 		}
 		if unreadable != nil {
@@ -190,12 +201,12 @@ func (w *worker) append(response *kafka.FetchResponse) error {
 
 // appendLines seals first if that is due. When others turn out to have stored
 // the batch, it is dropped.
-func (w *worker) appendLines() error {
+func (w *worker) appendLines(ctx context.Context) error {
 	span := w.lines.span
 	if span.NextOffset == span.BaseOffset {
 		return nil
 	}
-	if err := w.sealIfDue(span); err != nil {
+	if err := w.sealIfDue(ctx, span); err != nil {
 		return err
 	}
 	if w.chain.NextOffset() != span.BaseOffset {

@@ -36,7 +36,7 @@ func TestAcceptedRequests(t *testing.T) {
 			in := start(t, nil)
 			got := in.send(t, "POST", "/logs", tt.body, tt.headers...)
 			id := strings.Split(got.body, `"`)[3]
-			want := fmt.Sprintf(`{"batch":%q,"acknowledgement":"Produced","records":%d,"placements":[{"topic":"logs","partition":3,"firstOffset":10,"lastOffset":%d}]}`, id, len(tt.records), 9+len(tt.records))
+			want := fmt.Sprintf(`{"batch":%q,"acknowledgement":"Produced","records":%d,"placements":[{"topic":"logs","partition":3,"firstOffset":10,"lastOffset":%d}]}`+"\n", id, len(tt.records), 9+len(tt.records))
 			if got.status != 200 || got.body != want || got.header.Get("Content-Type") != "application/json" {
 				t.Errorf("got %d %s, want %s", got.status, got.body, want)
 			}

@@ -8,12 +8,8 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	kafkago "github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/compress"
-	"github.com/segmentio/kafka-go/protocol"
 )
 
 // stored is a batch as a broker has it, at an offset.
@@ -191,4 +187,3 @@ func TestWalkRefuses(t *testing.T) {
 		})
 	}
 }
-

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,28 +46,31 @@ func TestProduceAndFetch(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, client *Client, topic string) {
 		producer := newProducerID(t, client)
 		var builder BatchBuilder
-		produce := func(sequence int32, values ...string) (int64, error) {
+		produce := func(epoch int16, sequence int32, values ...string) (int64, error) {
 			builder.Reset()
 			for i, v := range values {
 				builder.Append(1_700_000_000_000-int64(i), []byte(v))
 			}
-			batch := builder.Seal(producer, sequence)
+			batch := builder.Seal(ProducerID{ID: producer.ID, Epoch: producer.Epoch + epoch}, sequence)
 			return client.Produce(t.Context(), &ProduceRequest{Topic: topic, Partition: 1, Batch: batch, Timeout: 5 * time.Second})
 		}
 		big := strings.Repeat("x", smallPayload)
 		for i, want := range []struct {
+			raised   int16 // epochs
 			sequence int32
 			values   []string
 			offset   int64
 			verdict  Verdict
 		}{
-			{0, []string{"a", "b", "c"}, 0, Acknowledged},
-			{3, []string{"d", big}, 3, Acknowledged},
-			{3, []string{"d", big}, 3, Acknowledged}, // the same again adds nothing
-			{9, []string{"gap"}, 0, SequenceLost},
-			{5, []string{"f"}, 5, Acknowledged},
+			{0, 0, []string{"a", "b", "c"}, 0, Acknowledged},
+			{0, 3, []string{"d", big}, 3, Acknowledged},
+			{0, 3, []string{"d", big}, 3, Acknowledged}, // the same again adds nothing
+			{0, 9, []string{"gap"}, 0, SequenceLost},
+			{1, 5, []string{"a raised epoch begins at 0"}, 0, SequenceLost},
+			{1, 0, []string{"f"}, 5, Acknowledged},
+			{0, 5, []string{"the old epoch is fenced"}, 0, ProducerLost},
 		} {
-			offset, err := produce(want.sequence, want.values...)
+			offset, err := produce(want.raised, want.sequence, want.values...)
 			if offset != want.offset || Classify(err) != want.verdict {
 				t.Errorf("batch %d: offset %d, %v; want %d, verdict %d", i, offset, err, want.offset, want.verdict)
 			}
@@ -161,19 +165,80 @@ func TestUnreachable(t *testing.T) {
 // A context that ends interrupts an exchange that has begun, so that the
 // buffers are free at once, and leaves the batch in doubt.
 func TestContextEndsWhileTheBrokerHoldsTheAnswer(t *testing.T) {
+	closed := make(chan struct{}) // after the cluster: it must not wake while it closes
+	t.Cleanup(func() { close(closed) })
 	cluster := newFake(t)
 	client := newClient(t, cluster.ListenAddrs(), "logs")
 	ctx, cancel := context.WithCancel(t.Context())
+	held := make(chan struct{})
 	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.SleepControl(func() { cancel(); <-t.Context().Done() })
+		cluster.SleepControl(func() { close(held); <-closed })
 		return nil, nil, false
 	})
+	go func() {
+		<-held
+		_, _ = client.Topic(t.Context(), "logs") // answered when the broker is past it and holds the answer
+		cancel()
+	}()
 	var builder BatchBuilder
 	builder.Append(1, []byte("x"))
 	_, err := client.Produce(ctx, &ProduceRequest{Topic: "logs", Batch: builder.Seal(ProducerID{}, 0), Timeout: time.Minute})
 	if Classify(err) != InDoubt || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// The connection is lost between the append and its acknowledgement: the same
+// bytes again find out the offset and add nothing.
+func TestAcknowledgementIsLost(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, client *Client, topic string) {
+		var lose atomic.Bool
+		dial := client.transport.Dial
+		client.transport.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			connection, err := dial(ctx, network, address)
+			return &losing{Conn: connection, lose: &lose}, err
+		}
+		var builder BatchBuilder
+		builder.Append(time.Now().UnixMilli(), []byte("once"))
+		request := &ProduceRequest{Topic: topic, Partition: 1, Batch: builder.Seal(newProducerID(t, client), 0), Timeout: 5 * time.Second}
+		if _, _, err := client.Offsets(t.Context(), topic, 1); err != nil { // the connection is there
+			t.Fatal(err)
+		}
+		lose.Store(true)
+		if _, err := client.Produce(t.Context(), request); Classify(err) != InDoubt {
+			t.Fatalf("without an answer: %v", err)
+		}
+		if offset, err := client.Produce(t.Context(), request); offset != 0 || err != nil {
+			t.Errorf("sent again: offset %d, %v", offset, err)
+		}
+		if diff := cmp.Diff([]string{"0:once"}, fetchAll(t, client, topic, 1, 0, 1)); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+		if _, end, err := client.Offsets(t.Context(), topic, 1); end != 1 || err != nil {
+			t.Errorf("log ends at %d, %v", end, err)
+		}
+	})
+}
+
+// losing is a connection that, once told to lose, breaks at the first byte of
+// the answer to a produce request.
+type losing struct {
+	net.Conn
+	lose    *atomic.Bool
+	produce atomic.Bool // the last request
+}
+
+func (c *losing) Write(b []byte) (int, error) {
+	c.produce.Store(len(b) > 6 && b[4] == 0 && b[5] == 0)
+	return c.Conn.Write(b)
+}
+
+func (c *losing) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil && c.produce.Load() && c.lose.CompareAndSwap(true, false) {
+		return 0, net.ErrClosed
+	}
+	return n, err
 }
 
 func TestLeaderMoves(t *testing.T) {

@@ -3,14 +3,13 @@ package kafka
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"hash/crc32"
 	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/snappy"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/compress"
 	"github.com/segmentio/kafka-go/protocol"

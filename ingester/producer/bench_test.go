@@ -120,19 +120,18 @@ func BenchmarkKafkaGoWriter(b *testing.B) {
 		Addr: kafkago.TCP(servers...), Topic: topic, RequiredAcks: kafkago.RequireAll, Transport: transport,
 		BatchSize: 50_000, BatchBytes: 1_000_000, BatchTimeout: 5 * time.Millisecond, Balancer: &kafkago.RoundRobin{},
 	}
-	texts := benchTexts()
+	const together = 100 // requests a call, so that the Writer fills batches
+	var messages []kafkago.Message
+	for range together {
+		for _, text := range benchTexts() {
+			messages = append(messages, kafkago.Message{Value: []byte(value(text))})
+		}
+	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpu()
-	const together = 100 // requests a call, so that the Writer fills batches
-	for sent := 0; sent < b.N; sent += together {
-		messages := make([]kafkago.Message, 0, together*benchRecords)
-		for range min(together, b.N-sent) {
-			for _, text := range texts {
-				messages = append(messages, kafkago.Message{Value: []byte(text)})
-			}
-		}
-		if err := writer.WriteMessages(b.Context(), messages...); err != nil {
+	for left := b.N; left > 0; left -= together {
+		if err := writer.WriteMessages(b.Context(), messages[:min(together, left)*benchRecords]...); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -112,7 +112,8 @@ func New(cfg config.Producer, topic string, client Client, source Source, logger
 
 // Run delivers until the source has ended and all that was taken is completed;
 // then it returns nil. A topic that doesn't exist yet, or a Kafka that can't be
-// reached, is waited for, and nothing is taken meanwhile.
+// reached, is waited for, and nothing is taken meanwhile; nor is the end of the
+// source noticed then.
 //
 // The end of ctx is the hard deadline: what is in hand is completed as not
 // delivered, or as unknown if it may have reached a broker, and Run returns the

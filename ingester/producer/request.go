@@ -7,7 +7,8 @@ import (
 // request is a record.Batch, the records of one HTTP request, in the hands of
 // a worker.
 type request struct {
-	batch      *record.Batch
+	id         string
+	batch      *record.Batch // not ours any more once settled
 	placements []record.Placement
 	delivered  int   // records placed
 	err        error // why the rest won't be

@@ -107,12 +107,12 @@ func (w *worker) deliverGroup(ctx context.Context, group []*record.Batch) {
 	w.sections = w.sections[:0]
 	records, bytes := 0, kafka.BatchOverhead
 	for _, b := range group {
-		r := &request{batch: b}
+		r := &request{id: b.ID, batch: b}
 		if b.Len() == 0 {
 			w.complete(b, record.Outcome{})
 			continue
 		}
-		for from := 0; from < b.Len() && r.err == nil; {
+		for from := 0; r.err == nil && from < b.Len(); { // a batch that failed is completed already
 			to := from
 			for ; to < b.Len() && records < w.limits.records; to++ {
 				size := len(b.Record(to)) + kafka.MaxRecordOverhead
@@ -126,7 +126,7 @@ func (w *worker) deliverGroup(ctx context.Context, group []*record.Batch) {
 				w.sections = append(w.sections, section{r, from, to})
 				from = to
 			}
-			if from < b.Len() { // the record batch is full
+			if from < b.Len() { // the Kafka record batch is full
 				w.send(ctx, w.sections)
 				w.sections, records, bytes = w.sections[:0], 0, kafka.BatchOverhead
 			}
@@ -135,7 +135,7 @@ func (w *worker) deliverGroup(ctx context.Context, group []*record.Batch) {
 	if len(w.sections) > 0 {
 		w.send(ctx, w.sections)
 	}
-	clear(w.sections)
+	clear(w.sections[:cap(w.sections)])
 }
 
 // send delivers the sections' records in one record batch and settles them.
@@ -156,7 +156,7 @@ func (w *worker) send(ctx context.Context, sections []section) {
 	if err == nil {
 		w.metrics.acknowledged(n, w.builder.Size())
 	} else if !errors.Is(err, record.ErrTooLarge) { // which is the client's to mend
-		w.logger.Error("records given up", "topic", w.topic, "partition", w.partition, "records", n, "firstBatch", sections[0].request.batch.ID, "error", err)
+		w.logger.Error("records given up", "topic", w.topic, "partition", w.partition, "records", n, "firstBatch", sections[0].request.id, "error", err)
 	}
 	for _, s := range sections {
 		if s.request.settled() {

@@ -62,11 +62,6 @@ func (c *Chain) open(ctx context.Context, firstOffset func(context.Context) (int
 	if c.sealed, err = c.walk(ctx, c.readHead(header)); err != nil {
 		return err
 	}
-	// Make durable what the walk has seen, before anything is built on it:
-	// the writer of the last link may have died before its fsync.
-	if err := syncDir(c.dir); err != nil {
-		return err
-	}
 	return c.removeLeftovers()
 }
 
@@ -148,7 +143,7 @@ func (c *Chain) refuseLinksWithoutHeader() error {
 }
 
 // walk follows the links from an offset to the chain's end, publishing each,
-// and returns the end.
+// and returns the end. Whatever it passes is durable then.
 func (c *Chain) walk(ctx context.Context, offset int64) (end int64, err error) {
 	for {
 		if err := ctx.Err(); err != nil {

@@ -114,7 +114,7 @@ func TestTwoWritersRace(t *testing.T) {
 		random := rand.New(rand.NewPCG(uint64(i), 7))
 		writers.Go(func() { race(t, d, random, end) })
 	}
-	verifier.Go(func() { verifyUntil(t, ctx, dir) })
+	verifier.Go(func() { verifyUntil(ctx, t, dir) })
 	writers.Wait()
 	stopVerifying()
 	verifier.Wait()
@@ -146,7 +146,7 @@ func race(t *testing.T, d *Directory, random *rand.Rand, end int64) {
 	}
 }
 
-func verifyUntil(t *testing.T, ctx context.Context, dir string) {
+func verifyUntil(ctx context.Context, t *testing.T, dir string) {
 	for ctx.Err() == nil {
 		report, err := Verify(ctx, dir)
 		noneYet := len(report.Chains) == 0
@@ -220,7 +220,9 @@ func TestDiskFullWhileWriting(t *testing.T) {
 	d := openDirectory(t, dir)
 	c := openChain(t, d)
 	appendRecords(t, c, 1)
-	c.pending.file.Close() // every write fails from here on
+	if err := c.pending.file.Close(); err != nil { // every write fails from here on
+		t.Fatal(err)
+	}
 	lines, span := numbered(6, 100_000, noon)
 	if err := c.Append(lines, span); err == nil {
 		t.Fatal("appended to a file that takes no writes")
@@ -254,6 +256,34 @@ func TestSealAfterTheContextEndedLeavesNothing(t *testing.T) {
 	}
 	if left := files(t, filepath.Join(dir, stagingDir)); len(left) != 0 {
 		t.Errorf("left in staging: %v", left)
+	}
+}
+
+func TestPublishingGoesByTheLinkAlone(t *testing.T) {
+	for name, occupy := range map[string]func(staged, final string) error{
+		"another file is in the place":        func(_, final string) error { return os.WriteFile(final, []byte("{}\n"), 0o644) },
+		"a crash left both names of the file": os.Link,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := openDirectory(t, dir)
+			c := openChain(t, d)
+			appendRecords(t, c, 2)
+			final := filepath.Join(dir, "segments/dt=2026-11-23/hour=12/orders-0-00000000000000000005.ndjson")
+			for _, s := range c.sealing(t.Context())[:4] { // up to "create link"
+				if err := s.run(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(os.MkdirAll(filepath.Dir(final), 0o755), occupy(c.pending.data, final)); err != nil {
+				t.Fatal(err)
+			}
+			openChain(t, d)
+			expectExact(t, dir, 7)
+			if left := files(t, filepath.Join(dir, stagingDir)); len(left) != 0 {
+				t.Errorf("left in staging: %v", left)
+			}
+		})
 	}
 }
 

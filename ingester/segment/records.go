@@ -98,7 +98,7 @@ func yieldSegment(ctx context.Context, dir string, link Link, yield func(Line, e
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for lines := newLineReader(f); ; {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {

@@ -60,9 +60,8 @@ func (c *Chain) sealing(ctx context.Context) []step {
 		{"stage link", func() error { return c.stageLink(ctx) }},
 		{"sync staging", func() error { return syncDir(c.directory.path(stagingDir)) }},
 		{"create link", func() error { return c.createLink(ctx) }},
-		{"sync chain", func() error { return syncDir(c.dir) }},
-		{"remove staged link", func() error { return removeIfExists(p.staged) }},
 		{"publish", func() error { return c.publish(p.link) }},
+		{"remove staged link", func() error { return removeIfExists(p.staged) }},
 	}
 }
 
@@ -120,7 +119,7 @@ func (c *Chain) yield(ctx context.Context, base int64) error {
 		return err
 	}
 	c.pending, c.sealed = nil, end
-	return syncDir(c.dir)
+	return nil
 }
 
 // advance moves to the end of the segment that was just sealed.

@@ -165,7 +165,7 @@ func (v *verifier) readDir(dir string, visit func(fs.DirEntry)) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for {
 		entries, err := d.ReadDir(1024)
 		for _, e := range entries {

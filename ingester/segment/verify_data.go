@@ -33,7 +33,7 @@ func (v *verifier) verifyData(ctx context.Context, link Link) error {
 		v.report.add(path, "%v", err)
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	found, err := inspect(ctx, f)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -39,6 +39,7 @@ binaries_present() {
 }
 
 prepare() {
+  remove_state "$STATE" # a reboot takes the record away, not the folders
   mkdir -p "$RECORD/pids" "$LOGS"
   printf '%s\n' "$STATE" "$HERE/cluster" >"$RECORD/owner"
   rm -f "$LOGS"/*.log
@@ -113,10 +114,15 @@ tear_down() {
   restore_sysctls
   remove_cgroups
   remove_made_folders
-  [ ! -d "$state" ] || (cd "$state" && rm -rf --one-file-system -- "${STATE_FOLDERS[@]}")
+  remove_state "$state"
   left=$(leftovers)
   [ -z "$left" ] || fail "this is left behind:" "$left"
   rm -rf "$RECORD"
+}
+
+# remove_state FOLDER: what a cluster kept there, but its logs.
+remove_state() {
+  [ ! -d "$1" ] || (cd "$1" && rm -rf --one-file-system -- "${STATE_FOLDERS[@]}")
 }
 
 # leftovers: what of a cluster is on the machine, one line each; nothing when it
