@@ -55,7 +55,7 @@ func TestNoRecordsNeedNoKafka(t *testing.T) {
 		q.complete = func(*record.Batch) record.Outcome { t.Error("an empty batch was queued"); return record.Outcome{} }
 	})
 	got := in.post(t, " [ ] ")
-	if got.status != 200 || !strings.HasSuffix(got.body, `"acknowledgement":"Produced","records":0,"placements":[]}`) {
+	if got.status != 200 || !strings.HasSuffix(got.body, `"acknowledgement":"Produced","records":0,"placements":[]}`+"\n") {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 }

@@ -39,7 +39,6 @@ binaries_present() {
 }
 
 prepare() {
-  remove_state "$STATE" # a reboot takes the record away, not the folders
   mkdir -p "$RECORD/pids" "$LOGS"
   printf '%s\n' "$STATE" "$HERE/cluster" >"$RECORD/owner"
   rm -f "$LOGS"/*.log
@@ -114,15 +113,10 @@ tear_down() {
   restore_sysctls
   remove_cgroups
   remove_made_folders
-  remove_state "$state"
+  [ ! -d "$state" ] || (cd "$state" && rm -rf --one-file-system -- "${STATE_FOLDERS[@]}")
   left=$(leftovers)
   [ -z "$left" ] || fail "this is left behind:" "$left"
   rm -rf "$RECORD"
-}
-
-# remove_state FOLDER: what a cluster kept there, but its logs.
-remove_state() {
-  [ ! -d "$1" ] || (cd "$1" && rm -rf --one-file-system -- "${STATE_FOLDERS[@]}")
 }
 
 # leftovers: what of a cluster is on the machine, one line each; nothing when it

@@ -27,8 +27,9 @@ readonly CONFIG=$STATE/config
 readonly ADMIN_KUBECONFIG=$STATE/kubeconfig
 
 # One such cluster runs per machine, whatever checkout it is from. This folder
-# records whose it is, what was started and what is to be put back.
-readonly RECORD=/run/logpipeline-cluster
+# records whose it is, what was started and what is to be put back; it outlives a
+# reboot and the checkout.
+readonly RECORD=/var/lib/logpipeline-cluster
 
 # In the order of their start.
 readonly COMPONENTS=(etcd kube-apiserver containerd kube-controller-manager kube-scheduler kubelet kube-proxy dns)
