@@ -100,8 +100,8 @@ func (i *intake) stopListening(deadline context.Context) error {
 	return nil
 }
 
-// deliverRest lets the producer finish what the queue holds, and takes the
-// rest from it when the deadline is over.
+// deliverRest lets the producer finish what the queue holds, until the
+// deadline: what is then left is given up, and its clients are told so.
 func (i *intake) deliverRest(deadline context.Context, abandon func(), delivered <-chan error) error {
 	i.queue.Close()
 	select {
@@ -109,7 +109,7 @@ func (i *intake) deliverRest(deadline context.Context, abandon func(), delivered
 		return err
 	case <-deadline.Done():
 		abandon()
-		return errors.Join(errors.New("drain: the time is over before everything is delivered"), <-delivered)
+		return fmt.Errorf("drain: the time is over: %w", <-delivered)
 	}
 }
 

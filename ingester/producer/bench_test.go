@@ -69,6 +69,10 @@ type prepared struct {
 
 func (e *prepared) Release(int64) {}
 
+func (e *prepared) TakeOlder(_ time.Time, into []*record.Batch) ([]*record.Batch, error) {
+	return into, nil
+}
+
 func (e *prepared) Take(_ context.Context, into []*record.Batch, maxRecords int, maxBytes int64, _ time.Duration) ([]*record.Batch, error) {
 	if e.left == 0 {
 		return into, io.EOF

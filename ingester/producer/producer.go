@@ -40,6 +40,10 @@ type Source interface {
 	// closed and empty, or the context's error; with either it returns
 	// nothing.
 	Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration) ([]*record.Batch, error)
+	// TakeOlder takes, without waiting, the batches from the front that were
+	// received before t. It returns io.EOF with them once the source is closed
+	// and empty.
+	TakeOlder(t time.Time, into []*record.Batch) ([]*record.Batch, error)
 	// Release gives back the bytes that a batch reserved.
 	Release(bytes int64)
 }
@@ -121,6 +125,7 @@ func New(cfg config.Producer, topic string, client Client, source Source, logger
 // goroutine has ended. Run is called once.
 func (p *Producer) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
+	workers.Go(func() { p.expire(ctx) })
 	running := map[int32]bool{}
 	for attempt := 0; ; {
 		pause := refreshInterval
@@ -139,7 +144,10 @@ func (p *Producer) Run(ctx context.Context) error {
 		}
 	}
 	workers.Wait()
-	return ctx.Err()
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("stop the producer with %d records in the queue: %w", p.abandon(), ctx.Err())
 }
 
 // startWorkers gives a worker to every partition that has none yet.

@@ -40,7 +40,7 @@ func (w *worker) run(ctx context.Context) {
 				w.logger.Error("queue failed, no more is taken from it", "topic", w.topic, "partition", w.partition, "error", err)
 			}
 			if ctx.Err() == nil {
-				w.drain.Do(func() { close(w.drained) })
+				w.sourceEnded()
 			}
 			return
 		}

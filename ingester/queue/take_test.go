@@ -196,14 +196,15 @@ func TestTakeOlderTakesOnlyWhatIsOlder(t *testing.T) {
 		b.Received = now.Add(-age)
 		fill(t, q, b)
 	}
-	if got := ids(q.TakeOlder(now.Add(-3*time.Second), nil)); got != "" {
-		t.Errorf("took %q, but nothing is older", got)
-	}
-	if got := ids(q.TakeOlder(now.Add(-time.Second), nil)); got != "a b" {
-		t.Errorf("took %q, want %q", got, "a b")
-	}
 	q.Close()
-	if got := takeAll(t, q); got != "c" {
-		t.Errorf("left is %q, want %q", got, "c")
+	for _, step := range []struct {
+		before time.Duration
+		want   string
+		err    error
+	}{{3 * time.Second, "", nil}, {time.Second, "a b", nil}, {0, "c", io.EOF}, {0, "", io.EOF}} {
+		got, err := q.TakeOlder(now.Add(-step.before), nil)
+		if ids(got) != step.want || err != step.err {
+			t.Errorf("older than %v: took %q, error %v, want %q, %v", step.before, ids(got), err, step.want, step.err)
+		}
 	}
 }

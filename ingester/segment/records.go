@@ -21,6 +21,21 @@ type Line struct {
 	Bytes []byte
 }
 
+// Topics lists the topics that are stored in dir, sorted.
+func Topics(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, chainDir))
+	if err != nil {
+		return nil, fmt.Errorf("list stored topics: %w", err)
+	}
+	var topics []string
+	for _, e := range entries {
+		if e.IsDir() {
+			topics = append(topics, e.Name())
+		}
+	}
+	return topics, nil
+}
+
 // Records yields the stored records of a partition in the order of its chain,
 // or of all partitions, one after the other, for partition -1. It ends after
 // the first error, which comes with an empty Line: a topic that is not stored
