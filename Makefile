@@ -48,7 +48,7 @@ test: test-servers ## Unit, API server and broker tests.
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
 	KUBEBUILDER_ASSETS=$(BIN) KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
 	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./test/house/...
-	cd hack/images && go test ./...
+	go -C hack/images test ./...
 
 .PHONY: e2e
 e2e: broker-for-cluster images helm ## The demo's path as a test on the local cluster.
@@ -65,8 +65,9 @@ build: ## Build the two static binaries into $(BUILD)/bin.
 
 .PHONY: images
 images: build ## Make both images as tar files, without a container engine, and load them into a running local cluster.
-	cd hack/images && go run . --name $(OPERATOR_IMAGE) --binary $(BIN)/operator --output $(BUILD)/images/operator.tar
-	cd hack/images && go run . --name $(INGESTER_IMAGE) --binary $(BIN)/ingester --output $(BUILD)/images/ingester.tar
+	go -C hack/images build -o $(BIN)/mkimage .
+	$(BIN)/mkimage --name $(OPERATOR_IMAGE) --binary $(BIN)/operator --output $(BUILD)/images/operator.tar
+	$(BIN)/mkimage --name $(INGESTER_IMAGE) --binary $(BIN)/ingester --output $(BUILD)/images/ingester.tar
 	@if $(CLUSTER_TOOL) status >/dev/null 2>&1; then $(CLUSTER_TOOL) load-image $(BUILD)/images/operator.tar $(BUILD)/images/ingester.tar; fi
 
 .PHONY: docker-images

@@ -42,8 +42,8 @@ func (a *admin) start() {
 	go func() { a.stopped <- a.server.Serve(a.listener) }()
 }
 
-func (a *admin) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func (a *admin) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	err := a.server.Shutdown(ctx)
 	if served := <-a.stopped; !errors.Is(served, http.ErrServerClosed) {

@@ -46,7 +46,7 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 	default:
 		err = fmt.Errorf("run role %q: there is no such role", role)
 	}
-	err = errors.Join(err, admin.stop())
+	err = errors.Join(err, admin.stop(context.WithoutCancel(ctx)))
 	if err == nil {
 		logger.Info("stopped", "role", role)
 	}

@@ -72,7 +72,7 @@ func (x *exchange) readSteps(buffer []byte, limit int64) ([]byte, *problem) {
 		switch {
 		case int64(size) > limit:
 			return nil, newProblem(bodyTooLarge, "the body is larger than requestLimits.maxBodyBytes = %d; send fewer records in a request", limit)
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			x.bodyRead = true
 			return buffer[:size], nil
 		case err != nil:

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"time"
@@ -64,5 +65,5 @@ func (x *exchange) mayDrain(p *problem) bool {
 func (x *exchange) drainBody(limit int64, within time.Duration) bool {
 	_ = x.control.SetReadDeadline(time.Now().Add(within))
 	n, err := io.CopyN(io.Discard, x.r.Body, limit+1)
-	return err == io.EOF && n <= limit
+	return errors.Is(err, io.EOF) && n <= limit
 }

@@ -75,7 +75,7 @@ func (d *decompressor) decompress(codec int8, data []byte) ([]byte, error) {
 var errTooMuch = errors.New("records are too many bytes")
 
 func (d *decompressor) stream(r io.ReadCloser) error {
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	d.buffer = d.buffer[:0]
 	for {
 		d.buffer = slices.Grow(d.buffer, 32<<10)

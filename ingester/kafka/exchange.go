@@ -39,7 +39,7 @@ type request struct {
 // for, and the end of the context interrupts its connection, so the wait is
 // short. An exchange is never used twice.
 type exchange struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // kafka-go passes a message, and no context, to RawExchange
 	request *request
 	state   atomic.Int32
 	done    chan struct{} // closed when a begun exchange is over

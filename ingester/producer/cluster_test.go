@@ -207,7 +207,7 @@ func TestBrokerComesAndGoes(t *testing.T) {
 	}
 	cluster.Close()
 	put(10, 20)
-	cluster = up(port)
+	up(port)
 	put(20, 30)
 	r.source.close()
 	if err := <-r.done; err != nil {

@@ -33,7 +33,7 @@ func (unreachable) Produce(context.Context, *kafka.ProduceRequest) (int64, error
 }
 
 // away runs a producer without a Kafka on a queue that holds one batch.
-func away(t *testing.T, ctx context.Context) (*queue.Queue, *record.Batch, <-chan error) {
+func away(ctx context.Context, t *testing.T) (*queue.Queue, *record.Batch, <-chan error) {
 	q := queue.New(1000, prometheus.NewRegistry())
 	b := newBatch(t, "waiting", "a", "b")
 	b.Received = time.Now()
@@ -54,7 +54,7 @@ func away(t *testing.T, ctx context.Context) (*queue.Queue, *record.Batch, <-cha
 func TestBatchThatNobodyCanTakeIsGivenUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		q, b, ended := away(t, t.Context())
+		q, b, ended := away(t.Context(), t)
 		o := <-b.Outcome()
 		if !errors.Is(o.Err, record.ErrNotDelivered) || !errors.Is(o.Err, errOverdue) {
 			t.Errorf("outcome is %v, want not delivered, overdue", o.Err)
@@ -75,7 +75,7 @@ func TestBatchThatNobodyCanTakeIsGivenUpInTime(t *testing.T) {
 
 func TestEmptyQueueEndsWithoutKafka(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, b, ended := away(t, t.Context())
+		q, b, ended := away(t.Context(), t)
 		<-b.Outcome()
 		began := time.Now()
 		q.Close()
@@ -88,7 +88,7 @@ func TestEmptyQueueEndsWithoutKafka(t *testing.T) {
 func TestHardDeadlineEmptiesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, b, ended := away(t, ctx)
+		_, b, ended := away(ctx, t)
 		cancel()
 		err := <-ended
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "with 2 records in the queue") {

@@ -2,7 +2,6 @@
 # modules/, because in a shared one minimal version selection would move
 # Kubernetes' own dependencies.
 
-readonly KUBERNETES_MODULE=$HERE/modules/kubernetes
 readonly STAMPS=$BIN/.stamps
 
 # build_cluster control-plane|all

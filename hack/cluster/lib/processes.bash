@@ -65,7 +65,7 @@ dead_components() {
   echo "${dead[*]}"
 }
 
-# our_pids: the recorded ones that are ours, and all else in the cgroup.
+# our_pids: every process in the cgroup, containers' and shims' among them.
 our_pids() {
   local hierarchy
   for hierarchy in $(hierarchies); do

@@ -16,9 +16,9 @@ readonly NODE_NAME=logpipeline-node
 readonly PAUSE_IMAGE=logpipeline.local/pause:1
 
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ip, nft and sysctl
-readonly REPOSITORY=$(cd "$HERE/../.." && pwd -P)
+REPOSITORY=$(cd "$HERE/../.." && pwd -P)
 BUILD=$(realpath -m "${BUILD:-$REPOSITORY/.build}")
-readonly BUILD
+readonly REPOSITORY BUILD
 readonly BIN=$BUILD/bin
 readonly STATE=$BUILD/cluster
 readonly LOGS=$STATE/logs

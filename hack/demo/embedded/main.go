@@ -19,8 +19,9 @@ func main() {
 	dataDir := flag.String("data-dir", "", "where the broker keeps its data")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := serve(ctx, *listen, *dataDir); err != nil {
+	err := serve(ctx, *listen, *dataDir)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "embedded broker:", err)
 		os.Exit(1)
 	}
