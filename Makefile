@@ -7,7 +7,6 @@
 BUILD   ?= $(CURDIR)/.build
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGES  ?= logpipeline.local
-TAG     ?= dev
 
 export BUILD
 
@@ -18,8 +17,8 @@ CONTROLLER_GEN := go tool -modfile=hack/tools/controller-gen/go.mod controller-g
 GOLANGCI_LINT  := go tool -modfile=hack/tools/golangci-lint/go.mod golangci-lint
 HELM           := $(BIN)/helm
 
-OPERATOR_IMAGE := $(IMAGES)/operator:$(TAG)
-INGESTER_IMAGE := $(IMAGES)/ingester:$(TAG)
+# Images are tagged by what is in them, so that a new build is rolled out.
+image_tag = $$(cat $(BUILD)/images/tag)
 
 # What the race detector watches: wherever goroutines meet.
 RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/...
@@ -34,9 +33,9 @@ help: ## Show this list.
 
 .PHONY: demo
 demo: broker-for-cluster images helm ## Run the whole system on a local cluster, fed with that cluster's own logs.
-	go run ./hack/demo --kubeconfig "$$($(CLUSTER_TOOL) kubeconfig)" --helm $(HELM) --kubectl $(BIN)/kubectl \
+	@go run ./hack/demo --kubeconfig "$$($(CLUSTER_TOOL) kubeconfig)" --helm $(HELM) --kubectl $(BIN)/kubectl \
 	  --brokers "$$(hack/demo/broker address)" --logs "$$($(CLUSTER_TOOL) logs-dir)" \
-	  --operator-image $(OPERATOR_IMAGE) --ingester-image $(INGESTER_IMAGE)
+	  --operator-image $(IMAGES)/operator:$(image_tag) --ingester-image $(IMAGES)/ingester:$(image_tag)
 
 .PHONY: demo-down
 demo-down: ## Remove all that the demo made: cluster, broker and their data.
@@ -44,7 +43,7 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 	hack/demo/broker stop
 
 .PHONY: test
-test: test-servers ## Unit, API server and broker tests.
+test: test-servers helm ## Unit, API server and broker tests.
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
 	KUBEBUILDER_ASSETS=$(BIN) KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
 	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./test/house/...
@@ -54,7 +53,7 @@ test: test-servers ## Unit, API server and broker tests.
 e2e: broker-for-cluster images helm ## The demo's path as a test on the local cluster.
 	KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" KAFKA_CLUSTER_BOOTSTRAP="$$(hack/demo/broker address)" \
 	COMPONENT_LOGS="$$($(CLUSTER_TOOL) logs-dir)" HELM=$(HELM) KUBECTL=$(BIN)/kubectl \
-	OPERATOR_IMAGE=$(OPERATOR_IMAGE) INGESTER_IMAGE=$(INGESTER_IMAGE) \
+	OPERATOR_IMAGE=$(IMAGES)/operator:$(image_tag) INGESTER_IMAGE=$(IMAGES)/ingester:$(image_tag) \
 	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
 
 ##@ Build
@@ -65,15 +64,18 @@ build: ## Build the two static binaries into $(BUILD)/bin.
 
 .PHONY: images
 images: build ## Make both images as tar files, without a container engine, and load them into a running local cluster.
+	@mkdir -p $(BUILD)/images
 	go -C hack/images build -o $(BIN)/mkimage .
-	$(BIN)/mkimage --name $(OPERATOR_IMAGE) --binary $(BIN)/operator --output $(BUILD)/images/operator.tar
-	$(BIN)/mkimage --name $(INGESTER_IMAGE) --binary $(BIN)/ingester --output $(BUILD)/images/ingester.tar
-	@if $(CLUSTER_TOOL) status >/dev/null 2>&1; then $(CLUSTER_TOOL) load-image $(BUILD)/images/operator.tar $(BUILD)/images/ingester.tar; fi
+	cat $(BIN)/operator $(BIN)/ingester | sha256sum | cut -c 1-12 > $(BUILD)/images/tag
+	for name in operator ingester; do \
+	  $(BIN)/mkimage --name $(IMAGES)/$$name:$(image_tag) --binary $(BIN)/$$name --output $(BUILD)/images/$$name.tar || exit 1; \
+	done
+	if $(CLUSTER_TOOL) status >/dev/null 2>&1; then $(CLUSTER_TOOL) load-image $(BUILD)/images/operator.tar $(BUILD)/images/ingester.tar; fi
 
 .PHONY: docker-images
 docker-images: ## Build both images from the Dockerfile, where Docker is found.
-	docker build --target operator --build-arg VERSION=$(VERSION) -t $(OPERATOR_IMAGE) .
-	docker build --target ingester --build-arg VERSION=$(VERSION) -t $(INGESTER_IMAGE) .
+	docker build --target operator --build-arg VERSION=$(VERSION) -t $(IMAGES)/operator:$(VERSION) .
+	docker build --target ingester --build-arg VERSION=$(VERSION) -t $(IMAGES)/ingester:$(VERSION) .
 
 .PHONY: helm
 helm: ## Build the pinned helm.
@@ -82,10 +84,12 @@ helm: ## Build the pinned helm.
 ##@ Keep in order
 
 .PHONY: generate
-generate: ## Regenerate deepcopy, apply configurations, CRD and RBAC.
+generate: ## Regenerate deepcopy, apply configurations, CRD and RBAC, and the chart's copies of them.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=logpipeline-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+	cp config/crd/bases/*.yaml charts/logpipeline/files/crds/
+	cp config/rbac/role.yaml config/rbac/leader_election_role.yaml config/rbac/logpipeline_editor_role.yaml config/rbac/logpipeline_viewer_role.yaml charts/logpipeline/files/
 
 .PHONY: fmt
 fmt: ## Format the code.

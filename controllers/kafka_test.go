@@ -12,12 +12,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	appsv1 "k8s.io/api/apps/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
 // freePort is a port that nobody listens on.
@@ -45,13 +47,12 @@ func TestPipelineWaitsForKafka(t *testing.T) {
 		t.Errorf("%d Deployments before the topic is known to exist, %v", len(deployments.Items), err)
 	}
 	newKafka(t, kfake.Ports(port))
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 }
 
 func TestWorkloadIsLeftAloneWhileKafkaIsDown(t *testing.T) {
 	namespace, port := newNamespace(t), freePort(t)
-	persistent := []kfake.Opt{kfake.Ports(port), kfake.DataDir(t.TempDir())}
+	persistent := []kfake.Opt{kfake.Ports(port), kfake.DataDir(t.TempDir()), kfake.ClusterID(namespace)}
 	kafka := newKafka(t, persistent...)
 	p := newPipeline(namespace, address(port))
 	startPipeline(t, p)
@@ -83,8 +84,7 @@ func TestWorkloadIsLeftAloneWhileKafkaIsDown(t *testing.T) {
 		}
 		return nil
 	})
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 	if *p.Status.Topic != known {
 		t.Errorf("topic is %+v, was %+v", *p.Status.Topic, known)
 	}
@@ -137,8 +137,7 @@ func TestExistingTopicIsAwaitedAndNotChanged(t *testing.T) {
 	if err := kafka.CreateTopic("theirs", 4, nil); err != nil {
 		t.Fatal(err)
 	}
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 	if p.Status.Topic.Created || p.Status.Topic.Partitions != 4 {
 		t.Errorf("status says %+v", *p.Status.Topic)
 	}
@@ -235,12 +234,18 @@ func TestDeletionGivesUpKafkaThatIsGone(t *testing.T) {
 		return nil
 	})
 	later := *reconciler
+	later.Topics = topics.NewPool()
+	defer later.Topics.Close()
 	later.Now = func() time.Time { return time.Now().Add(deleteTopicWithin) }
-	eventually(t, func() error {
-		_, err := later.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)})
-		return err
+	eventually(t, func() error { // its cache may be behind
+		if _, err := later.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
+			return err
+		}
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("still there, %w", err)
+		}
+		return nil
 	})
-	awaitGone(t, p)
 	awaitEvent(t, namespace, "TopicRetained")
 }
 

@@ -93,7 +93,9 @@ func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
 	for _, phase := range []func(context.Context, *pass) error{
 		r.holdFinalizer,
 		r.resolve,
+		r.yieldToElder, // by its addresses
 		r.ensureTopic,
+		r.yieldToElder, // by its cluster, which is known now
 		r.applyChildren,
 	} {
 		err := phase(ctx, p)

@@ -28,8 +28,7 @@ func TestPipelineComesUp(t *testing.T) {
 	create(t, p)
 	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing)
 	awaitCondition(t, p, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 
 	topic := kafka.TopicInfo(namespace + ".orders")
 	if topic == nil {
@@ -88,6 +87,32 @@ func TestChildrenBelongToTheirPipeline(t *testing.T) {
 	}
 }
 
+// The API server's own admission checks the pods against the restricted Pod
+// Security Standard.
+func TestPodsAreRestricted(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	restricted := read[corev1.Namespace](t, "", namespace)
+	change(t, restricted, func(n *corev1.Namespace) { n.Labels["pod-security.kubernetes.io/enforce"] = "restricted" })
+	pod := func(template corev1.PodTemplateSpec) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{GenerateName: "try-", Namespace: namespace, Labels: template.Labels},
+			Spec:       template.Spec,
+		}
+	}
+	for _, name := range []string{"orders-ingester", "orders-consumer"} {
+		template := read[appsv1.Deployment](t, namespace, name).Spec.Template
+		if err := api.Create(t.Context(), pod(template), client.DryRunAll); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		template.Spec.SecurityContext.RunAsNonRoot = nil
+		if err := api.Create(t.Context(), pod(template), client.DryRunAll); !apierrors.IsForbidden(err) {
+			t.Errorf("%s as root: %v, want it forbidden", name, err)
+		}
+	}
+}
+
 func TestIdlePipelineIsNotWritten(t *testing.T) {
 	namespace := newNamespace(t)
 	p := newPipeline(namespace, newKafka(t).ListenAddrs())
@@ -95,6 +120,7 @@ func TestIdlePipelineIsNotWritten(t *testing.T) {
 	p.Spec.Ingester.Pod.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("1.5Gi"), "cpu": resource.MustParse("2000m")}
 	p.Spec.Ingester.Queue.MaxBytes = ptr.To(resource.MustParse("0.25Gi"))
 	startPipeline(t, p)
+	awaitCache(t, p, read[appsv1.Deployment](t, namespace, "orders-ingester"), read[appsv1.Deployment](t, namespace, "orders-consumer"))
 	before := requests.in(namespace)
 	for range 10 {
 		if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
@@ -166,8 +192,7 @@ func TestSpecReachesTopicAndPods(t *testing.T) {
 		}
 		return nil
 	})
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 	topic := kafka.TopicInfo(namespace + ".orders")
 	if n := len(kafka.PartitionInfos(topic.Topic)); n != 5 || p.Status.Topic.Partitions != 5 {
 		t.Errorf("topic has %d partitions, status says %d, want 5", n, p.Status.Topic.Partitions)
@@ -198,8 +223,7 @@ func TestForeignObjectIsNotAdopted(t *testing.T) {
 	if err := api.Delete(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 }
 
 func TestInvalidSpecStallsAndLeavesWorkload(t *testing.T) {
@@ -257,7 +281,7 @@ func TestSuspendAndResume(t *testing.T) {
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
 	replicas(0)
 	awaitCondition(t, p, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
-	play(t, namespace, "orders-ingester", "orders-consumer")
+	eventually(t, func() error { return play(t, p) })
 	eventually(t, func() error {
 		awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
 		for _, c := range p.Status.Conditions {
@@ -272,8 +296,7 @@ func TestSuspendAndResume(t *testing.T) {
 	}
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = false })
 	replicas(1)
-	play(t, namespace, "orders-ingester", "orders-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 }
 
 func TestElderPipelineKeepsTheTopic(t *testing.T) {
@@ -292,6 +315,21 @@ func TestElderPipelineKeepsTheTopic(t *testing.T) {
 	awaitCondition(t, elder, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
 }
 
+func TestElderIsFoundBehindAnotherAddress(t *testing.T) {
+	namespace, kafka := newNamespace(t), newKafka(t)
+	elder := newPipeline(namespace, kafka.ListenAddrs())
+	elder.Spec.Topic.Name = "shared"
+	startPipeline(t, elder)
+	younger := newPipeline(namespace, []string{strings.Replace(kafka.ListenAddrs()[0], "127.0.0.1", "localhost", 1)})
+	younger.Name, younger.Spec.Topic.Name = "zebra", "shared"
+	create(t, younger)
+	awaitCondition(t, younger, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonTopicTaken)
+	err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "zebra-consumer"}, &appsv1.Deployment{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the younger has consumers: %v", err)
+	}
+}
+
 func TestStorageFollowsTheClaim(t *testing.T) {
 	namespace := newNamespace(t)
 	p := newPipeline(namespace, newKafka(t).ListenAddrs())
@@ -300,7 +338,7 @@ func TestStorageFollowsTheClaim(t *testing.T) {
 		PersistentVolumeClaim: &v1alpha1.PersistentVolumeClaimStorage{ClaimName: "archive"},
 	}
 	create(t, p)
-	play(t, namespace, "orders-ingester", "orders-consumer")
+	eventually(t, func() error { return play(t, p) })
 	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonClaimNotFound)
 
 	claim := &corev1.PersistentVolumeClaim{

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/topics"
@@ -19,13 +21,13 @@ type resolved struct {
 }
 
 // resolve completes and checks the spec.
-func (r *Reconciler) resolve(ctx context.Context, p *pass) error {
+func (r *Reconciler) resolve(_ context.Context, p *pass) error {
 	c, err := resources.Config(p.pipeline)
 	if err != nil {
 		return &failure{v1alpha1.ConditionReady, v1alpha1.ReasonInvalidSpec, true, err}
 	}
 	p.resolved = resolved{config: c, topic: desiredTopic(p.pipeline, c)}
-	return r.yieldToElder(ctx, p.pipeline)
+	return nil
 }
 
 func desiredTopic(p *v1alpha1.LogPipeline, c config.Config) topics.Desired {
@@ -53,17 +55,17 @@ func desiredTopic(p *v1alpha1.LogPipeline, c config.Config) topics.Desired {
 
 // yieldToElder refuses a topic that an elder pipeline has: two would store
 // its records in two places, and one could delete it under the other.
-func (r *Reconciler) yieldToElder(ctx context.Context, p *v1alpha1.LogPipeline) error {
+func (r *Reconciler) yieldToElder(ctx context.Context, p *pass) error {
 	var all v1alpha1.LogPipelineList
-	if err := r.Client.List(ctx, &all); err != nil {
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list LogPipelines: %w", err)
 	}
 	for i := range all.Items {
 		other := &all.Items[i]
-		if elder(other, p) && sameTopic(other, p) {
+		if elder(other, p.pipeline) && p.sharesTopicWith(other) {
 			return &failure{v1alpha1.ConditionTopicReady, v1alpha1.ReasonTopicTaken, true, fmt.Errorf(
 				"topic %q belongs to the elder LogPipeline %s/%s: choose another topic.name in a new LogPipeline, or delete that one",
-				resources.TopicName(p), other.Namespace, other.Name)}
+				resources.TopicName(p.pipeline), other.Namespace, other.Name)}
 		}
 	}
 	return nil
@@ -77,16 +79,24 @@ func elder(a, b *v1alpha1.LogPipeline) bool {
 	return a.Namespace < b.Namespace || a.Namespace == b.Namespace && a.Name < b.Name
 }
 
-// sameTopic compares the name, and the cluster by what is known of it: its id
-// when both have been seen, an address that both use otherwise.
-func sameTopic(a, b *v1alpha1.LogPipeline) bool {
-	if resources.TopicName(a) != resources.TopicName(b) {
+// sharesTopicWith compares the name, and the cluster by what is known of it:
+// its id when both have been seen, an address that both use otherwise.
+func (p *pass) sharesTopicWith(other *v1alpha1.LogPipeline) bool {
+	if resources.TopicName(p.pipeline) != resources.TopicName(other) {
 		return false
 	}
-	if a.Status.Topic != nil && b.Status.Topic != nil {
-		return a.Status.Topic.ClusterID == b.Status.Topic.ClusterID
+	if cluster := p.clusterID(); cluster != "" && other.Status.Topic != nil {
+		return cluster == other.Status.Topic.ClusterID
 	}
-	return slices.ContainsFunc(a.Spec.Kafka.BootstrapServers, func(server string) bool {
-		return slices.Contains(b.Spec.Kafka.BootstrapServers, server)
+	return slices.ContainsFunc(p.pipeline.Spec.Kafka.BootstrapServers, func(server string) bool {
+		return slices.Contains(other.Spec.Kafka.BootstrapServers, server)
 	})
+}
+
+// clusterID is the Kafka cluster as seen now or before.
+func (p *pass) clusterID() string {
+	if p.topic.topic.ClusterID == "" && p.pipeline.Status.Topic != nil {
+		return p.pipeline.Status.Topic.ClusterID
+	}
+	return p.topic.topic.ClusterID
 }

@@ -193,10 +193,11 @@ func newNamespace(t *testing.T) string {
 	return namespace.Name
 }
 
-// newKafka starts a fake Kafka of one broker for the test.
+// newKafka starts a fake Kafka of one broker for the test, a cluster of its
+// own unless the options say which.
 func newKafka(t *testing.T, options ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	kafka, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.DefaultNumPartitions(2)}, options...)...)
+	kafka, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.DefaultNumPartitions(2), kfake.ClusterID(uuid.NewString())}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,20 +298,56 @@ func read[T any, O interface {
 
 // play is what the Deployment controller and the kubelet do: every pod that
 // is wanted is ready at once.
-func play(t *testing.T, namespace string, names ...string) {
+func play(t *testing.T, p *v1alpha1.LogPipeline) error {
+	for _, name := range []string{p.Name + "-ingester", p.Name + "-consumer"} {
+		d := &appsv1.Deployment{}
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: p.Namespace, Name: name}, d); err != nil {
+			return err
+		}
+		n := *d.Spec.Replicas
+		d.Status = appsv1.DeploymentStatus{
+			ObservedGeneration: d.Generation,
+			Replicas:           n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
+		}
+		if err := api.Status().Update(t.Context(), d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitRunning plays until the pipeline is Ready in its current generation,
+// and reads it.
+func awaitRunning(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	for _, name := range names {
+	eventually(t, func() error {
+		if err := play(t, p); err != nil {
+			return err
+		}
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		ready := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != p.Generation {
+			return fmt.Errorf("not Ready: %+v", p.Status.Conditions)
+		}
+		return nil
+	})
+}
+
+// awaitCache waits until the operator has seen the objects as they are given.
+func awaitCache(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	for _, object := range objects {
 		eventually(t, func() error {
-			d := &appsv1.Deployment{}
-			if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, d); err != nil {
+			cached := object.DeepCopyObject().(client.Object)
+			if err := reconciler.Client.Get(t.Context(), client.ObjectKeyFromObject(object), cached); err != nil {
 				return err
 			}
-			n := *d.Spec.Replicas
-			d.Status = appsv1.DeploymentStatus{
-				ObservedGeneration: d.Generation,
-				Replicas:           n, UpdatedReplicas: n, ReadyReplicas: n, AvailableReplicas: n,
+			if cached.GetResourceVersion() != object.GetResourceVersion() {
+				return fmt.Errorf("%T %s is cached at %s, not %s", object, object.GetName(), cached.GetResourceVersion(), object.GetResourceVersion())
 			}
-			return api.Status().Update(t.Context(), d)
+			return nil
 		})
 	}
 }
@@ -319,6 +356,5 @@ func play(t *testing.T, namespace string, names ...string) {
 func startPipeline(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
 	create(t, p)
-	play(t, p.Namespace, p.Name+"-ingester", p.Name+"-consumer")
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p)
 }

@@ -75,7 +75,7 @@ type deleteExchange struct {
 }
 
 // ApiKey implements protocol.Message.
-func (*deleteExchange) ApiKey() protocol.ApiKey { return protocol.DeleteTopics }
+func (*deleteExchange) ApiKey() protocol.ApiKey { return protocol.DeleteTopics } //nolint:revive // kafka-go names it
 
 // Broker implements protocol.BrokerMessage.
 func (*deleteExchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {

@@ -96,7 +96,7 @@ func (c *Cluster) Ensure(ctx context.Context, desired Desired) (topic Topic, cre
 func mayCreate(desired Desired) error {
 	switch {
 	case desired.Known != Identity{}:
-		return &Error{Recreated, fmt.Errorf("topic %q with id %s has been deleted, and a new one would not continue what is stored: create a new pipeline, with its own storage", desired.Name, desired.Known.ID)}
+		return &Error{Recreated, fmt.Errorf("topic %q with id %s is not there: it was deleted, or kafka.bootstrapServers lead to another cluster than %s. Restore the addresses, or create a new pipeline, with its own storage: a new topic would not continue what is stored", desired.Name, desired.Known.ID, desired.Known.ClusterID)}
 	case !desired.Managed:
 		return &Error{NotFound, fmt.Errorf("topic %q does not exist and topic.management is Existing: create it, or use Managed", desired.Name)}
 	default:

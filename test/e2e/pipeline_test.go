@@ -1,7 +1,9 @@
 //go:build e2e
 
 // Package e2e runs the main job on a real cluster with a real broker. `make
-// e2e` brings both up; elsewhere, set the variables that environment reads.
+// e2e` brings both up; elsewhere, set the variables that fromEnvironment reads.
+// It installs the operator, or upgrades the one that is there, and uninstalls
+// it in the end: the cluster is meant to be one for tests.
 package e2e
 
 import (

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -12,35 +13,30 @@ const OperatorNamespace = "logpipeline-system"
 // Images are the references of the two images, as the cluster knows them.
 type Images struct{ Operator, Ingester string }
 
-// CheckBroker starts a pod in the namespace that asks the brokers for their
+// CheckBroker runs a pod in the namespace that asks the brokers for their
 // metadata, and returns what it says. It fails when they do not answer there.
 func (c Cluster) CheckBroker(ctx context.Context, namespace string, images Images, brokers string) (string, error) {
 	const pod = "broker-check"
-	if _, err := c.Run(ctx, "delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--wait"); err != nil {
+	remove := func(ctx context.Context) error {
+		_, err := c.Run(ctx, "delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--wait")
+		return err
+	}
+	if err := remove(ctx); err != nil {
 		return "", err
 	}
 	if err := c.Apply(ctx, fmt.Sprintf(brokerCheck, pod, namespace, images.Ingester, brokers)); err != nil {
 		return "", err
 	}
-	err := eventually(ctx, func() error {
-		phase, err := c.Run(ctx, "get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}")
-		if err != nil {
-			return err
+	var phase string
+	err := eventually(ctx, func() (err error) {
+		phase, err = c.Run(ctx, "get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}")
+		if err == nil && phase != "Succeeded" && phase != "Failed" {
+			err = fmt.Errorf("pod %s is %s", pod, phase)
 		}
-		if phase != "Succeeded" && phase != "Failed" {
-			return fmt.Errorf("pod %s is %s", pod, phase)
-		}
-		return nil
+		return err
 	})
 	said, logsErr := c.Run(ctx, "logs", pod, "-n", namespace)
-	if err != nil {
-		return said, err
-	}
-	if logsErr != nil {
-		return said, logsErr
-	}
-	phase, err := c.Run(ctx, "get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}")
-	if err != nil {
+	if err := errors.Join(err, logsErr, remove(context.WithoutCancel(ctx))); err != nil {
 		return said, err
 	}
 	if phase != "Succeeded" {

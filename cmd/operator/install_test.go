@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// The operator is installed by the Helm chart or by the kustomize bases; both
+// give it the same rights, the same CRD and a Deployment that its own flags
+// fit.
+
+const root = "../.."
+
+func TestChartHoldsTheGeneratedFiles(t *testing.T) {
+	pairs := map[string]string{
+		"config/crd/bases/ingest.logpipeline.io_logpipelines.yaml": "crds/ingest.logpipeline.io_logpipelines.yaml",
+		"config/rbac/role.yaml":                    "role.yaml",
+		"config/rbac/leader_election_role.yaml":    "leader_election_role.yaml",
+		"config/rbac/logpipeline_editor_role.yaml": "logpipeline_editor_role.yaml",
+		"config/rbac/logpipeline_viewer_role.yaml": "logpipeline_viewer_role.yaml",
+	}
+	for source, copied := range pairs {
+		want, err := os.ReadFile(filepath.Join(root, source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(root, "charts/logpipeline/files", copied))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("charts/logpipeline/files/%s is not %s (make generate copies it), -want +got\n%s", copied, source, diff)
+		}
+	}
+}
+
+func TestChartAndKustomizeGiveTheSameRights(t *testing.T) {
+	chart := objects(t, template(t))
+	kustomize := objects(t, output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")))
+	for _, name := range []string{"logpipeline-operator", "logpipeline-viewer", "logpipeline-editor"} {
+		a, b := decode[rbacv1.ClusterRole](t, chart, "ClusterRole", name), decode[rbacv1.ClusterRole](t, kustomize, "ClusterRole", name)
+		if diff := cmp.Diff(b.Rules, a.Rules); diff != "" || len(a.Rules) == 0 {
+			t.Errorf("ClusterRole %s: -kustomize +chart\n%s", name, diff)
+		}
+	}
+	crd := "logpipelines.ingest.logpipeline.io"
+	a, b := find(t, chart, "CustomResourceDefinition", crd), find(t, kustomize, "CustomResourceDefinition", crd)
+	if diff := cmp.Diff(b.Object["spec"], a.Object["spec"]); diff != "" {
+		t.Errorf("CRD: -kustomize +chart\n%s", diff)
+	}
+	if a.GetAnnotations()["helm.sh/resource-policy"] != "keep" {
+		t.Error("uninstalling the chart would delete every LogPipeline")
+	}
+}
+
+func TestInstalledArgumentsAreUnderstood(t *testing.T) {
+	installs := map[string]struct {
+		manifests []byte
+		want      options
+	}{
+		"chart": {
+			template(t),
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json"},
+		},
+		"chart with every value": {
+			template(t, "--set", "operator.replicas=2", "--set", "watchNamespaces={a,b}", "--set", "operator.logFormat=text",
+				"--set", "ingester.image.repository=registry.example:5000/x/ingester", "--set", "ingester.image.tag=v1.2"),
+			options{ingesterImage: "registry.example:5000/x/ingester:v1.2", logFormat: "text", leaderElect: true, namespaces: []string{"a", "b"}},
+		},
+		"kustomize": {
+			output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")),
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true},
+		},
+	}
+	for name, install := range installs {
+		t.Run(name, func(t *testing.T) {
+			deployment := decode[appsv1.Deployment](t, objects(t, install.manifests), "Deployment", "logpipeline-operator")
+			container := deployment.Spec.Template.Spec.Containers[0]
+			getenv := func(variable string) string {
+				for _, v := range container.Env {
+					if v.Name == variable {
+						return v.Value
+					}
+				}
+				return ""
+			}
+			got, err := parseOptions(container.Args, getenv, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			install.want.metricsAddress, install.want.probeAddress = ":8080", ":8081"
+			if diff := cmp.Diff(install.want, got, cmp.AllowUnexported(options{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
+	all := objects(t, template(t, "--set", "watchNamespaces={a,b}", "--set", "rbac.aggregate=false"))
+	var roles []string
+	for _, object := range all {
+		switch object.GetKind() {
+		case "ClusterRole", "ClusterRoleBinding":
+			t.Errorf("%s %s", object.GetKind(), object.GetName())
+		case "Role", "RoleBinding":
+			roles = append(roles, object.GetKind()+" "+object.GetNamespace())
+		}
+	}
+	slices.Sort(roles)
+	if diff := cmp.Diff([]string{"Role a", "Role b", "RoleBinding a", "RoleBinding b"}, roles); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestChartRefusesBadValues(t *testing.T) {
+	tests := map[string]struct{ value, says string }{
+		"replicas below 0":  {"operator.replicas=-1", "/operator/replicas"},
+		"no number":         {"operator.replicas=two", "/operator/replicas"},
+		"unknown value":     {"operator.replica=2", "replica"},
+		"unknown format":    {"operator.logFormat=xml", "/operator/logFormat"},
+		"pull policy":       {"operator.image.pullPolicy=Sometimes", "/operator/image/pullPolicy"},
+		"no ingester image": {"ingester.image.repository=", "/ingester/image/repository"},
+		"namespace's name":  {"watchNamespaces={Prod}", "/watchNamespaces/0"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			command := exec.CommandContext(t.Context(), tool(t, "helm"), "template", "x", chartPath(), "--set", test.value)
+			said, err := command.CombinedOutput()
+			if err == nil || !strings.Contains(string(said), test.says) || !strings.Contains(string(said), "schema") {
+				t.Errorf("%v, want it to name %q:\n%s", err, test.says, said)
+			}
+		})
+	}
+}
+
+func chartPath() string { return filepath.Join(root, "charts/logpipeline") }
+
+func template(t *testing.T, arguments ...string) []byte {
+	t.Helper()
+	return output(t, tool(t, "helm"), append([]string{"template", "logpipeline", chartPath(), "--namespace", "logpipeline-system"}, arguments...)...)
+}
+
+// tool is the path of a program that make builds, or of the one that the
+// environment names, such as HELM.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path := os.Getenv(strings.ToUpper(name))
+	if path == "" {
+		path = filepath.Join(root, ".build/bin", name)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("no %s (%v): run make %s, or set %s", name, err, name, strings.ToUpper(name))
+	}
+	return path
+}
+
+func output(t *testing.T, program string, arguments ...string) []byte {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), program, arguments...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	stdout, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, stderr.String())
+	}
+	return stdout
+}
+
+func objects(t *testing.T, manifests []byte) []unstructured.Unstructured {
+	t.Helper()
+	var all []unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
+	for {
+		var object unstructured.Unstructured
+		err := decoder.Decode(&object.Object)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(object.Object) > 0 {
+			all = append(all, object)
+		}
+	}
+}
+
+func find(t *testing.T, all []unstructured.Unstructured, kind, name string) unstructured.Unstructured {
+	t.Helper()
+	for _, object := range all {
+		if object.GetKind() == kind && object.GetName() == name {
+			return object
+		}
+	}
+	t.Fatalf("no %s %s", kind, name)
+	return unstructured.Unstructured{}
+}
+
+func decode[T any](t *testing.T, all []unstructured.Unstructured, kind, name string) T {
+	t.Helper()
+	var typed T
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(find(t, all, kind, name).Object, &typed, true); err != nil {
+		t.Fatal(err)
+	}
+	return typed
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestParseOptions(t *testing.T) {
+	tests := map[string]struct {
+		arguments []string
+		image     string // in the environment
+		want      options
+	}{
+		"image from the environment": {
+			nil, "registry/ingester:1",
+			options{ingesterImage: "registry/ingester:1", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text"},
+		},
+		"flag over environment": {
+			[]string{"--ingester-image=registry/ingester:2"}, "registry/ingester:1",
+			options{ingesterImage: "registry/ingester:2", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text"},
+		},
+		"everything": {
+			[]string{"--metrics-bind-address=0", "--health-probe-bind-address=:1", "--leader-elect", "--watch-namespaces=a, b", "--log-format=json"}, "i",
+			options{ingesterImage: "i", metricsAddress: "0", probeAddress: ":1", leaderElect: true, namespaces: []string{"a", "b"}, logFormat: "json"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseOptions(test.arguments, func(string) string { return test.image }, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseOptionsRefuses(t *testing.T) {
+	tests := map[string]struct {
+		arguments []string
+		says      string
+	}{
+		"no image":        {nil, "INGESTER_IMAGE"},
+		"log format":      {[]string{"--ingester-image=i", "--log-format=xml"}, `--log-format is "xml": choose text or json`},
+		"stray argument":  {[]string{"--ingester-image=i", "run"}, `unexpected argument "run"`},
+		"unknown flag":    {[]string{"--no-such-flag"}, "no-such-flag"},
+		"value of a bool": {[]string{"--leader-elect=often"}, "leader-elect"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseOptions(test.arguments, func(string) string { return "" }, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error is %v, want it to say %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersionNeedNoImage(t *testing.T) {
+	var usage bytes.Buffer
+	if _, err := parseOptions([]string{"--help"}, func(string) string { return "" }, &usage); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("--help: %v", err)
+	}
+	if !strings.Contains(usage.String(), "watch-namespaces") {
+		t.Errorf("usage is %q", usage.String())
+	}
+	if o, err := parseOptions([]string{"--version"}, func(string) string { return "" }, io.Discard); err != nil || !o.version {
+		t.Errorf("--version: %+v, %v", o, err)
+	}
+}
+
+func TestLogFormats(t *testing.T) {
+	tests := map[string]string{"json": `"msg":"hello"`, "text": "msg=hello"}
+	for format, want := range tests {
+		var log bytes.Buffer
+		options{logFormat: format}.logger(&log).Info("hello")
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s: %q", format, log.String())
+		}
+	}
+}
