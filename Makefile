@@ -56,6 +56,11 @@ e2e: broker-for-cluster images helm ## The demo's path as a test on the local cl
 	OPERATOR_IMAGE=$(IMAGES)/operator:$(image_tag) INGESTER_IMAGE=$(IMAGES)/ingester:$(image_tag) \
 	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
 
+.PHONY: test-full
+test-full: test e2e ## All of that, every fuzz target for 20 s, and the local cluster's own test.
+	hack/fuzz 20s
+	hack/cluster/smoke
+
 ##@ Build
 
 .PHONY: build
