@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
@@ -11,14 +14,51 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
+// broker is the embedded Kafka.
+type broker struct {
+	*kfake.Cluster
+	lock *os.File
+}
+
 // startBroker starts the embedded Kafka on a loopback port of its own choice.
-// Every batch is fsynced before it is acknowledged. The caller closes it.
-func startBroker(dataDir string) (*kfake.Cluster, error) {
-	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dataDir), kfake.SyncWrites())
+// Every batch is fsynced before it is acknowledged. The directory is for one
+// broker at a time: two would write into the same logs. The caller closes it.
+func startBroker(dataDir string) (*broker, error) {
+	lock, err := lockDir(dataDir)
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded Kafka in %s: %w", dataDir, err)
 	}
-	return broker, nil
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dataDir), kfake.SyncWrites())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the embedded Kafka in %s: %w", dataDir, err), lock.Close())
+	}
+	return &broker{cluster, lock}, nil
+}
+
+// Close stops the broker, and gives its directory free once all is written.
+func (b *broker) Close() {
+	b.Cluster.Close()
+	_ = b.lock.Close() // nothing was written to it
+}
+
+// lockDir makes the directory if it is not there, and holds it until the file
+// is closed or the process ends, however it does.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another process runs on it: stop that, or choose another --data-dir")
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 // createTopic makes the topic of the standalone role, unless a run before this

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -13,9 +14,14 @@ import (
 // in bytes; each further step doubles it.
 const firstStep = 32 << 10
 
-// reserve adds n bytes to what the request holds in the queue.
+// reserve adds n bytes to what the request holds in the queue. A request that
+// would not fit into an empty queue is told so: it must not be sent again.
 func (x *exchange) reserve(n int64) error {
-	if err := x.queue.Reserve(n); err != nil {
+	err := x.queue.Reserve(n)
+	if most := x.queue.MaxBytes(); errors.Is(err, record.ErrFull) && x.reserved+n > most {
+		return fmt.Errorf("reserve %d bytes beside %d for the same request: %w of %d bytes", n, x.reserved, record.ErrNeverFits, most)
+	}
+	if err != nil {
 		return err
 	}
 	x.reserved += n

@@ -31,6 +31,8 @@ type Queue interface {
 	// Reserve admits n bytes, or returns record.ErrFull, record.ErrClosed
 	// or record.ErrNeverFits.
 	Reserve(n int64) error
+	// MaxBytes is how many bytes may be reserved at a time.
+	MaxBytes() int64
 	// Cancel gives back n reserved bytes that will not be put.
 	Cancel(n int64)
 	// Put hands over a batch and the reservation that it names.

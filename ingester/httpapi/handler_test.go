@@ -158,9 +158,14 @@ func TestRefusedRequests(t *testing.T) {
 			header: http.Header{"Retry-After": {"1"}},
 		},
 		{
-			name: "index of the records does not fit", headers: jsonType, body: "[" + strings.Repeat("{},", 500) + "{}]",
-			change: func(_ *Options, q *producerQueue) { q.maxBytes = 3 << 10 },
+			name: "index of the records does not fit at present", headers: jsonType, body: "[" + strings.Repeat("{},", 500) + "{}]",
+			change: func(_ *Options, q *producerQueue) { q.maxBytes, q.reserved = 8<<10, 5<<10 },
 			want:   problem{Type: "queue-full", Status: 429, Title: "The queue is full", Detail: "reserve 768 bytes: queue is full; retry later"},
+		},
+		{
+			name: "index of the records never fits", headers: jsonType, body: "[" + strings.Repeat("{},", 500) + "{}]",
+			change: func(_ *Options, q *producerQueue) { q.maxBytes = 3 << 10 },
+			want:   problem{Type: "body-too-large", Status: 413, Title: "The body is too large", Detail: "reserve 768 bytes beside 2592 for the same request: larger than the whole queue of 3072 bytes, which queue.maxBytes sets; send fewer records in a request"},
 		},
 		{
 			name: "draining", headers: jsonType, body: `{}`,

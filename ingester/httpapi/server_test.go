@@ -59,6 +59,8 @@ func (q *producerQueue) Reserve(n int64) error {
 	return nil
 }
 
+func (q *producerQueue) MaxBytes() int64 { return q.maxBytes }
+
 func (q *producerQueue) Cancel(n int64) {
 	if q.cancelled != nil {
 		q.cancelled()

@@ -82,10 +82,11 @@ func TestChunkedBodyIsReservedInSteps(t *testing.T) {
 // A request that can't have its next step gives back what it holds at once,
 // not only after the rest of its body.
 func TestRefusedStepReturnsEverything(t *testing.T) {
+	const others = 2 * firstStep // which other requests hold
 	answeredBefore := make(chan float64, 10)
 	var in *intake
 	in = start(t, func(_ *Options, q *producerQueue) {
-		q.maxBytes = 2*firstStep + record.Overhead
+		q.maxBytes, q.reserved = 4*firstStep, others
 		q.cancelled = func() {
 			answeredBefore <- testutil.ToFloat64(in.handler.metrics.requests.WithLabelValues("429"))
 		}
@@ -99,6 +100,7 @@ func TestRefusedStepReturnsEverything(t *testing.T) {
 	if n := <-answeredBefore; n != 0 {
 		t.Error("the reservation was held until the request had been answered")
 	}
+	in.queue.Cancel(others)
 }
 
 func TestReservationPrecedesTheBody(t *testing.T) {

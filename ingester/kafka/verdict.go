@@ -8,8 +8,8 @@ import (
 )
 
 // Verdict is what the result of one Produce means for its batch. All but
-// Acknowledged, InDoubt and Duplicate are definite: this attempt did not put
-// the batch into the log, and will not. (An earlier attempt in doubt stays in
+// Acknowledged, InDoubt, Unexplained and Duplicate are definite: this attempt did
+// not put the batch into the log, and will not. (An earlier attempt in doubt stays in
 // doubt.)
 type Verdict int
 
@@ -21,6 +21,12 @@ const (
 	// InDoubt: the batch may be in the log, or may come to be there; the same
 	// bytes sent again settle it.
 	InDoubt
+	// Unexplained: the broker failed in a way that it has no code for. The batch
+	// may be in the log, and nothing that is sent after it can settle it: a
+	// broker that took note of the sequence before it failed to append takes
+	// the same bytes for a duplicate, and acknowledges what it doesn't have
+	// (kfake does so when its disk is full).
+	Unexplained
 	// TooLarge: the topic takes no batch of this size.
 	TooLarge
 	// Refused: not in the log, and asking again won't help.
@@ -62,6 +68,8 @@ func Classify(err error) Verdict {
 
 func classifyCode(code Error) Verdict {
 	switch code {
+	case kafkago.Unknown:
+		return Unexplained
 	case kafkago.UnknownTopicOrPartition, // also after the topic was deleted, and the batch with it
 		kafkago.UnknownTopicID,
 		kafkago.LeaderNotAvailable,

@@ -13,6 +13,7 @@ import (
 // means for a batch that was answered so.
 func TestClassifyCodes(t *testing.T) {
 	want := map[Verdict][]int16{
+		Unexplained:  {-1},
 		Retry:        {2, 3, 5, 19, 89, 100},
 		TooLarge:     {10, 18},
 		Refused:      {17, 21, 29, 31, 32, 35, 42, 43, 44, 76, 87},

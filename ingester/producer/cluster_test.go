@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func TestFaultsOfABroker(t *testing.T) {
 		"not the leader":                           {fault(kerr.NotLeaderForPartition, 2), nil, 2, both},
 		"too few replicas":                         {fault(kerr.NotEnoughReplicas, 2), nil, 2, both},
 		"topic not known yet":                      {fault(kerr.UnknownTopicOrPartition, 2), nil, 2, both},
-		"unknown server error":                     {fault(kerr.UnknownServerError, 1), nil, 1, both},
+		"unknown server error":                     {fault(kerr.UnknownServerError, 1), record.ErrOutcomeUnknown, 0, both[1:]},
 		"sequence is out of order":                 {fault(kerr.OutOfOrderSequenceNumber, 1), nil, 1, both},
 		"producer is unknown":                      {fault(kerr.UnknownProducerID, 1), nil, 1, both},
 		"epoch is old":                             {fault(kerr.InvalidProducerEpoch, 1), nil, 1, both},
@@ -129,6 +130,30 @@ func TestBrokerNeverAnswers(t *testing.T) {
 	}
 	if epoch := <-epochs; epoch != 1 {
 		t.Errorf("second batch has epoch %d", epoch)
+	}
+}
+
+// A broker whose disk takes nothing: kfake notes the batch's sequence, fails to
+// write the batch, and would take the same bytes for a duplicate that it has.
+func TestBrokerThatCannotWriteAcknowledgesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cluster := newFake(t, kfake.DataDir(dir), kfake.SyncWrites())
+	r := start(t, cluster.ListenAddrs(), "logs", config.Default().Producer)
+	partition := filepath.Join(dir, "partitions", "logs-0")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(partition), 0o755), os.RemoveAll(partition), os.WriteFile(partition, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.deliver(t, newBatch(t, "1", "one")); !errors.Is(o.Err, record.ErrOutcomeUnknown) {
+		t.Errorf("outcome is %+v, want that it is unknown", o)
+	}
+	if err := os.Remove(partition); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.deliver(t, newBatch(t, "2", "two")); o.Err != nil {
+		t.Errorf("second outcome is %v", o.Err)
+	}
+	if diff := cmp.Diff([]string{value("two")}, contents(t, r.client, "logs", 0)); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 

@@ -30,6 +30,8 @@ func (w *worker) deliver(ctx context.Context) (int64, error) {
 		case kafka.InDoubt:
 			inDoubt = true
 		case kafka.Retry:
+		case kafka.Unexplained:
+			return 0, w.giveUp(true, verdict, err)
 		case kafka.TooLarge, kafka.Refused:
 			return 0, w.giveUp(inDoubt, verdict, err)
 		case kafka.Duplicate, kafka.SequenceLost, kafka.ProducerLost:

@@ -46,6 +46,9 @@ func New(maxBytes int64, reg prometheus.Registerer) *Queue {
 	return q
 }
 
+// MaxBytes is how many bytes may be reserved at a time.
+func (q *Queue) MaxBytes() int64 { return q.maxBytes }
+
 // Reserve admits n bytes. Every reservation ends in exactly one of Cancel, and
 // Put followed by Release; it may end in parts.
 //
