@@ -71,7 +71,7 @@ build: ## Build the two static binaries into $(BUILD)/bin.
 images: build ## Make both images as tar files, without a container engine, and load them into a running local cluster.
 	@mkdir -p $(BUILD)/images
 	go -C hack/images build -o $(BIN)/mkimage .
-	cat $(BIN)/operator $(BIN)/ingester | sha256sum | cut -c 1-12 > $(BUILD)/images/tag
+	cat $(BIN)/operator $(BIN)/ingester | sha256sum | sed "s/^/build-/" | cut -c 1-18 > $(BUILD)/images/tag
 	for name in operator ingester; do \
 	  $(BIN)/mkimage --name $(IMAGES)/$$name:$(image_tag) --binary $(BIN)/$$name --output $(BUILD)/images/$$name.tar || exit 1; \
 	done

@@ -86,7 +86,7 @@ func (i *intake) run(ctx context.Context) error {
 
 // leave goes on serving while load balancers learn that this process goes.
 func (i *intake) leave() {
-	i.logger.Info("draining", "delaySeconds", i.drainConfig.DelaySeconds, "timeoutSeconds", i.drainConfig.TimeoutSeconds)
+	i.logger.Info("draining; another signal ends the process at once", "delaySeconds", i.drainConfig.DelaySeconds, "timeoutSeconds", i.drainConfig.TimeoutSeconds)
 	i.admin.draining()
 	i.handler.Drain()
 	time.Sleep(time.Duration(i.drainConfig.DelaySeconds) * time.Second)

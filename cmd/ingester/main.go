@@ -55,9 +55,14 @@ func run(ctx context.Context, arguments []string, out output) int {
 		printUsage(out.stderr)
 		return 2
 	}
-	if name := arguments[0]; name == "help" || name == "-h" || name == "--help" {
+	switch name := arguments[0]; {
+	case name == "help" && len(arguments) > 1:
+		arguments = []string{arguments[1], "--help"}
+	case name == "help", name == "-h", name == "--help":
 		printUsage(out.stdout)
 		return 0
+	case name == "--version":
+		arguments = []string{"version"}
 	}
 	for _, c := range commands {
 		if c.name == arguments[0] {

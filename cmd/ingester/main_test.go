@@ -45,6 +45,7 @@ func TestCalledWrongly(t *testing.T) {
 		"a flag that isn't one":    {[]string{"serve", "--lisen", "x"}, 2, "flag provided but not defined: -lisen (see ingester serve --help)"},
 		"an extra argument":        {[]string{"version", "now"}, 2, `unexpected argument "now"`},
 		"a format that isn't one":  {[]string{"verify", "-o", "yaml"}, 2, `-o is "yaml": choose text or json`},
+		"a limit below 0":          {[]string{"cat", "--limit", "-5"}, 2, "--limit is -5: choose 0 for all, or a number of records"},
 		"check without brokers":    {[]string{"check"}, 2, "no brokers: give --config or --bootstrap-servers"},
 		"a file that isn't there":  {[]string{"serve", "--config", "/nowhere/config.yaml"}, 1, "open /nowhere/config.yaml"},
 		"a configuration with mistakes": {
@@ -62,7 +63,7 @@ func TestCalledWrongly(t *testing.T) {
 }
 
 func TestHelpIsNoMistake(t *testing.T) {
-	for _, arguments := range [][]string{{"--help"}, {"help"}, {"serve", "--help"}, {"verify", "-h"}} {
+	for _, arguments := range [][]string{{"--help"}, {"help"}, {"help", "consume"}, {"serve", "--help"}, {"verify", "-h"}} {
 		if got := call(t, arguments...); got.code != 0 || !strings.Contains(got.stdout, "Usage: ingester") {
 			t.Errorf("ingester %q: %+v, want the usage and code 0", arguments, got)
 		}
@@ -70,8 +71,10 @@ func TestHelpIsNoMistake(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if diff := cmp.Diff(called{0, version + "\n", ""}, call(t, "version"), cmp.AllowUnexported(called{})); diff != "" {
-		t.Error(diff)
+	for _, argument := range []string{"version", "--version"} {
+		if diff := cmp.Diff(called{0, version + "\n", ""}, call(t, argument), cmp.AllowUnexported(called{})); diff != "" {
+			t.Error(diff)
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ func cat(ctx context.Context, arguments []string, out output) error {
 	if err := parse(flags, arguments, out); err != nil {
 		return err
 	}
+	if *limit < 0 {
+		return usageError{fmt.Errorf("--limit is %d: choose 0 for all, or a number of records", *limit)}
+	}
 	topics := []string{*topic}
 	if *topic == "" {
 		var err error

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,7 +32,11 @@ const steps = 6
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := parseFlags().run(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
+	if interrupted {
+		err = errors.New("interrupted; what was started goes on: make demo-down removes it")
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)

@@ -121,7 +121,7 @@ func Default() Config {
 		Listen:      ":8080",
 		AdminListen: ":9090",
 		DataDir:     "./data",
-		Kafka:       Kafka{ClientID: "logpipeline"},
+		Kafka:       Kafka{BootstrapServers: []string{}, ClientID: "logpipeline"},
 		Queue:       Queue{MaxBytes: 256 << 20},
 		Producer: Producer{
 			BatchRecords:              50_000,

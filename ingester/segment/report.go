@@ -67,7 +67,7 @@ func (r *Report) addChain(c ChainReport) {
 func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	for _, c := range r.Chains {
-		fmt.Fprintf(&b, "%s/%d: offsets %d to %d: %d records in %d segments, %d bytes", c.Topic, c.Partition, c.FirstOffset, c.NextOffset, c.Records, c.Segments, c.Bytes)
+		fmt.Fprintf(&b, "%s/%d: offsets from %d up to %d: %d records in %d segments, %d bytes", c.Topic, c.Partition, c.FirstOffset, c.NextOffset, c.Records, c.Segments, c.Bytes)
 		if c.WithoutRecords > 0 {
 			fmt.Fprintf(&b, ", %d offsets without records", c.WithoutRecords)
 		}

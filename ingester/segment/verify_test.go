@@ -190,7 +190,7 @@ func TestReportRenders(t *testing.T) {
 	if err := report.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	want := "orders/0: offsets 5 to 11: 6 records in 3 segments, 79 bytes\n" +
+	want := "orders/0: offsets from 5 up to 11: 6 records in 3 segments, 79 bytes\n" +
 		"complete: 6 records in 3 segments of 1 chains, 79 bytes\n"
 	if diff := cmp.Diff(want, text.String()); diff != "" {
 		t.Errorf("text (-want +got):\n%s", diff)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,13 +17,10 @@ type Images struct{ Operator, Ingester string }
 // CheckBroker runs a pod in the namespace that asks the brokers for their
 // metadata, and returns what it says. It fails when they do not answer there.
 func (c Cluster) CheckBroker(ctx context.Context, namespace string, images Images, brokers string) (string, error) {
-	const pod = "broker-check"
+	pod := "broker-check-" + strings.ToLower(rand.Text()[:8])
 	remove := func(ctx context.Context) error {
 		_, err := c.Run(ctx, "delete", "pod", pod, "-n", namespace, "--ignore-not-found", "--wait")
 		return err
-	}
-	if err := remove(ctx); err != nil {
-		return "", err
 	}
 	if err := c.Apply(ctx, fmt.Sprintf(brokerCheck, pod, namespace, images.Ingester, brokers)); err != nil {
 		return "", err
@@ -67,8 +65,8 @@ func (c Cluster) Install(ctx context.Context, chart string, images Images) error
 	ingesterRepository, ingesterTag := split(images.Ingester)
 	_, err := run(ctx, "", c.Helm, "upgrade", "--install", "logpipeline", chart,
 		"--kubeconfig", c.Kubeconfig, "--namespace", OperatorNamespace, "--create-namespace",
-		"--set", "operator.image.repository="+operatorRepository, "--set", "operator.image.tag="+operatorTag,
-		"--set", "ingester.image.repository="+ingesterRepository, "--set", "ingester.image.tag="+ingesterTag,
+		"--set-string", "operator.image.repository="+operatorRepository, "--set-string", "operator.image.tag="+operatorTag,
+		"--set-string", "ingester.image.repository="+ingesterRepository, "--set-string", "ingester.image.tag="+ingesterTag,
 		"--wait", "--timeout", "2m")
 	return err
 }
