@@ -2,12 +2,14 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -58,10 +60,29 @@ func apply[C applyConfiguration, T client.Object](ctx context.Context, r *Reconc
 			return false, nil
 		}
 	}
-	if err := r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership); err != nil {
+	err = r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership)
+	if apierrors.IsInvalid(err) && exists {
+		err = r.applyOver(ctx, desired, live)
+	}
+	if err != nil {
 		return false, fmt.Errorf("apply %s %q: %w", gvk.Kind, key.Name, err)
 	}
 	return true, nil
+}
+
+// applyOver applies where others have put into our lists what cannot stand
+// beside what is desired, such as a second port under the name of ours: a
+// server-side apply keeps their entries, a merge patch replaces the lists.
+func (r *Reconciler) applyOver(ctx context.Context, desired applyConfiguration, live client.Object) error {
+	document, err := json.Marshal(desired)
+	if err != nil {
+		return err
+	}
+	patch := client.RawPatch(types.MergePatchType, document)
+	if err := r.Client.Patch(ctx, live, patch, client.FieldOwner(fieldManager)); err != nil {
+		return err
+	}
+	return r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership)
 }
 
 // readChild reads an object from the cache, and from the API server where the

@@ -44,10 +44,10 @@ type Reconciler struct {
 }
 
 // How long until a pipeline is looked at again when nothing has called for
-// it: to find a topic that others have changed, and storage that is not there
-// yet.
+// it: to find brokers that are gone, a topic that others have changed, and
+// storage that is not there yet.
 const (
-	resyncEvery       = 5 * time.Minute
+	resyncEvery       = time.Minute
 	storageCheckEvery = 10 * time.Second
 )
 

@@ -169,6 +169,32 @@ func TestDriftIsCorrected(t *testing.T) {
 	})
 }
 
+// A server-side apply leaves the entries that others have put into a list; one
+// under the name of ours must not keep ours away.
+func TestDriftThatExcludesOursIsCorrected(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	service := read[corev1.Service](t, namespace, "orders-ingester")
+	want := service.Spec
+	change(t, service, func(s *corev1.Service) { s.Spec.Ports[0].Port = 81 })
+	eventually(t, func() error {
+		if diff := cmp.Diff(want, read[corev1.Service](t, namespace, "orders-ingester").Spec); diff != "" {
+			return fmt.Errorf("Service -want +got\n%s", diff)
+		}
+		return nil
+	})
+	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	writes := len(requests.in(namespace))
+	awaitCache(t, read[corev1.Service](t, namespace, "orders-ingester"))
+	if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
+		t.Fatal(err)
+	}
+	if now := requests.in(namespace); len(now) != writes {
+		t.Errorf("corrected again: %v", now[writes:])
+	}
+}
+
 func TestSpecReachesTopicAndPods(t *testing.T) {
 	namespace, kafka := newNamespace(t), newKafka(t)
 	p := newPipeline(namespace, kafka.ListenAddrs())
@@ -313,6 +339,11 @@ func TestElderPipelineKeepsTheTopic(t *testing.T) {
 	}
 	awaitCondition(t, younger, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonTopicTaken)
 	awaitCondition(t, elder, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+
+	if err := api.Delete(t.Context(), elder); err != nil {
+		t.Fatal(err)
+	}
+	awaitRunning(t, younger)
 }
 
 func TestElderIsFoundBehindAnotherAddress(t *testing.T) {

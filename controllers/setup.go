@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -62,7 +66,7 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, image string) *Reconcile
 }
 
 // SetupWithManager has the manager call Reconcile for every pipeline that is
-// changed, or of which a child is.
+// changed, or of which a child is, or whose topic another one has had.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("logpipeline").
@@ -71,6 +75,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.ServiceAccount{}).
+		Watches(&v1alpha1.LogPipeline{}, handler.Funcs{DeleteFunc: r.topicFreed}).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrentReconciles,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, slowestRetry),
@@ -80,4 +85,20 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("set up reconciler: %w", err)
 	}
 	return nil
+}
+
+// topicFreed has a pipeline looked at again that has yielded its topic to the
+// one that is now gone.
+func (r *Reconciler) topicFreed(ctx context.Context, gone event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	topic := resources.TopicName(gone.Object.(*v1alpha1.LogPipeline))
+	var all v1alpha1.LogPipelineList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "list LogPipelines", "topic", topic)
+		return
+	}
+	for i := range all.Items {
+		if resources.TopicName(&all.Items[i]) == topic {
+			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+		}
+	}
 }

@@ -22,6 +22,7 @@ type admin struct {
 	server   *http.Server
 	stopped  chan error
 	state    atomic.Pointer[string] // why the process isn't ready, nil when it is
+	health   func() error           // why it isn't although it runs; set before ready
 }
 
 func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer, logger *slog.Logger) (*admin, error) {
@@ -29,7 +30,7 @@ func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer
 	if err != nil {
 		return nil, err
 	}
-	a := &admin{listener: listener, stopped: make(chan error, 1)}
+	a := &admin{listener: listener, stopped: make(chan error, 1), health: func() error { return nil }}
 	a.setState("starting")
 	a.server = httpapi.NewServer(httpapi.NewAdmin(gatherer, a.readiness), httpapi.Options{}, logger)
 	return a, nil
@@ -64,7 +65,7 @@ func (a *admin) readiness() error {
 	if why := a.state.Load(); why != nil {
 		return errors.New(*why)
 	}
-	return nil
+	return a.health()
 }
 
 func newRegistry(version string) *prometheus.Registry {

@@ -73,6 +73,7 @@ func (p *process) consume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.admin.health = consumer.Stopped
 	p.admin.ready()
 	return consumer.Run(ctx)
 }
@@ -101,6 +102,7 @@ func (p *process) standalone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.admin.health = consumer.Stopped
 
 	consuming, stopConsuming := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopConsuming()

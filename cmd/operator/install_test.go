@@ -75,7 +75,7 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 	}{
 		"chart": {
 			template(t),
-			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json"},
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true},
 		},
 		"chart with every value": {
 			template(t, "--set", "operator.replicas=2", "--set", "watchNamespaces={a,b}", "--set", "operator.logFormat=text",
@@ -123,7 +123,7 @@ func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
 		}
 	}
 	slices.Sort(roles)
-	if diff := cmp.Diff([]string{"Role a", "Role b", "RoleBinding a", "RoleBinding b"}, roles); diff != "" {
+	if diff := cmp.Diff([]string{"Role a", "Role b", "Role logpipeline-system", "RoleBinding a", "RoleBinding b", "RoleBinding logpipeline-system"}, roles); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

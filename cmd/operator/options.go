@@ -42,7 +42,7 @@ func parseOptions(arguments []string, getenv func(string) string, usage io.Write
 	flags.StringVar(&o.ingesterImage, "ingester-image", getenv(imageVariable), "image of the pipelines' pods; default: $"+imageVariable)
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of /metrics; 0 serves none")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 serves none")
-	flags.BoolVar(&o.leaderElect, "leader-elect", false, "reconcile only while holding the lease; needed with more than one replica")
+	flags.BoolVar(&o.leaderElect, "leader-elect", false, "reconcile only while holding the lease; needed where two operators may run at once, as in an upgrade")
 	flags.StringVar(&namespaces, "watch-namespaces", "", "namespaces to look after, separated by commas; default: all")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
@@ -28,7 +29,18 @@ func Config(p *v1alpha1.LogPipeline) (config.Config, error) {
 	if err := setSizes(&c, p); err != nil {
 		return config.Config{}, err
 	}
-	return c, validate(c)
+	return c, errors.Join(validate(c), checkMemory(p.Spec.Ingester.Pod.Resources, c))
+}
+
+// checkMemory refuses a memory limit at which a full queue would get the pod
+// killed, since the queue's bound is what keeps it alive.
+func checkMemory(spec v1alpha1.ResourcesSpec, c config.Config) error {
+	limit, found := spec.Limits[corev1.ResourceMemory]
+	if least := leastIngesterMemory(c); found && limit.Value() < least {
+		return fmt.Errorf("spec.ingester.pod.resources.limits.memory is %s, but queue.maxBytes (%s) and the process beside it need %s: raise the limit, or lower spec.ingester.queue.maxBytes",
+			&limit, c.Queue.MaxBytes, resource.NewQuantity(least, resource.BinarySI))
+	}
+	return nil
 }
 
 func setCounts(c *config.Config, p *v1alpha1.LogPipeline) {

@@ -168,6 +168,12 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 			func(s *v1alpha1.LogPipelineSpec) { s.Ingester.RequestLimits.MaxBodyBytes = quantity("512Mi") },
 			[]string{"requestLimits.maxBodyBytes", "queue.maxBytes"},
 		},
+		"memory limit below the queue": {
+			func(s *v1alpha1.LogPipelineSpec) {
+				s.Ingester.Pod.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("351Mi")}
+			},
+			[]string{"spec.ingester.pod.resources.limits.memory is 351Mi", "queue.maxBytes (256Mi)", "need 352Mi"},
+		},
 		"port out of range": {
 			func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"kafka:70000"} },
 			[]string{"kafka.bootstrapServers", "kafka:70000"},

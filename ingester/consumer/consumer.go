@@ -70,6 +70,7 @@ type Consumer struct {
 	// afterwards.
 	partitions int
 	running    sync.WaitGroup // what Run has started
+	stopped    stoppedPartitions
 }
 
 // New returns a consumer of cfg.Topic. The client stays the caller's, who

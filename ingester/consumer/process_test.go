@@ -30,6 +30,7 @@ type process struct {
 	client *kafka.Client
 	reg    *prometheus.Registry
 	faults *faults
+	health func() error
 }
 
 // faults are what can be done to a process's storage.
@@ -75,6 +76,7 @@ func start(b *topic, dir string, change ...func(*config.Config)) *process {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	p.health = c.Stopped
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	p.cancel = cancel
 	go func() { p.done <- c.Run(ctx) }()

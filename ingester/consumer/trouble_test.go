@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,9 @@ func TestPartitionStopsAndTheOthersGoOn(t *testing.T) {
 				if got := p.metric("logpipeline_consumer_stopped_partitions"); got != 0 {
 					t.Errorf("%v partitions stand still after the end", got)
 				}
+				if err := p.health(); err != nil {
+					t.Errorf("health after the end is %v", err)
+				}
 			})
 		})
 	}
@@ -53,6 +57,9 @@ func stopped(p *process, reason string) func() error {
 	return func() error {
 		if got := p.metric("logpipeline_consumer_stopped_partitions", reason); got != 1 {
 			return fmt.Errorf("%v partitions stand still for %s, want 1", got, reason)
+		}
+		if err := p.health(); err == nil || !strings.Contains(err.Error(), "1 partitions of topic") || !strings.Contains(err.Error(), reason) {
+			return fmt.Errorf("health is %v, want that 1 partition is stopped, and %s", err, reason)
 		}
 		return nil
 	}

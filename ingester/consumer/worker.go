@@ -84,6 +84,8 @@ func (w *worker) standStill(ctx context.Context, reason string, err error) {
 	w.metrics.stops.WithLabelValues(reason).Inc()
 	w.metrics.stopped.WithLabelValues(reason).Inc()
 	defer w.metrics.stopped.WithLabelValues(reason).Dec()
+	w.stopped.add(w.partition, err)
+	defer w.stopped.remove(w.partition)
 	<-ctx.Done()
 }
 
