@@ -79,9 +79,9 @@ func available(p *pass, t string, d deploymentSeen) metav1.Condition {
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, "the Deployment has been changed")
 	case rolloutFailed(d.live):
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentFailed,
-			"the rollout makes no progress; "+readyMessage(d.live))
+			"the rollout makes no progress: "+waitingMessage(d.live))
 	case !rolledOut(d.live):
-		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, readyMessage(d.live))
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, waitingMessage(d.live))
 	default:
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable, readyMessage(d.live))
 	}
@@ -104,6 +104,13 @@ func rolloutFailed(d *appsv1.Deployment) bool {
 func readyMessage(d *appsv1.Deployment) string {
 	return fmt.Sprintf("%d of %d pods of Deployment %q are up to date and ready",
 		min(d.Status.UpdatedReplicas, d.Status.ReadyReplicas), *d.Spec.Replicas, d.Name)
+}
+
+// waitingMessage also says where the reason stands: with the pods, which the
+// operator does not read.
+func waitingMessage(d *appsv1.Deployment) string {
+	return fmt.Sprintf("%s; to see why others are not: kubectl describe pods -n %s -l %s",
+		readyMessage(d), d.Namespace, metav1.FormatLabelSelector(d.Spec.Selector))
 }
 
 // failedAt tells whether the phases ended at what this condition is about.

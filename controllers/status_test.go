@@ -184,3 +184,18 @@ func TestTransitionTimeIsThatOfTheChange(t *testing.T) {
 		}
 	}
 }
+
+func TestUnreadyPodsAreNamedByASelector(t *testing.T) {
+	d := rolledOutDeployment(2)
+	d.live.Name, d.live.Namespace = "orders-ingester", "logs"
+	d.live.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app.kubernetes.io/instance": "orders"}}
+	d.live.Status.AvailableReplicas, d.live.Status.ReadyReplicas = 1, 1
+	got := available(passAt(), v1alpha1.ConditionIngesterAvailable, d)
+	want := metav1.Condition{
+		Type: "IngesterAvailable", Status: "False", Reason: "DeploymentProgressing",
+		Message: `1 of 2 pods of Deployment "orders-ingester" are up to date and ready; to see why others are not: kubectl describe pods -n logs -l app.kubernetes.io/instance=orders`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -29,7 +31,23 @@ func Config(p *v1alpha1.LogPipeline) (config.Config, error) {
 	if err := setSizes(&c, p); err != nil {
 		return config.Config{}, err
 	}
-	return c, errors.Join(validate(c), checkMemory(p.Spec.Ingester.Pod.Resources, c))
+	return c, errors.Join(validate(c), checkMemory(p.Spec.Ingester.Pod.Resources, c), checkTopicConfig(p.Spec.Topic, c))
+}
+
+// checkTopicConfig refuses settings under which the topic takes no records, or
+// not all that the ingesters admit.
+func checkTopicConfig(topic v1alpha1.TopicSpec, c config.Config) error {
+	var mistakes []error
+	if policy := string(topic.Config["cleanup.policy"]); strings.Contains(policy, "compact") {
+		mistakes = append(mistakes, fmt.Errorf("spec.topic.config[cleanup.policy] is %q, under which Kafka refuses records without a key: leave it at \"delete\"", policy))
+	}
+	if bytes, found := topic.Config["max.message.bytes"]; found {
+		if n, err := strconv.ParseInt(string(bytes), 10, 64); err != nil || n < c.TopicMaxMessageBytes() {
+			mistakes = append(mistakes, fmt.Errorf("spec.topic.config[max.message.bytes] is %q, but requestLimits.maxRecordBytes (%s) and producer.batchBytes (%s) need %d: raise it, lower spec.ingester.requestLimits.maxRecordBytes, or leave it out",
+				string(bytes), c.RequestLimits.MaxRecordBytes, c.Producer.BatchBytes, c.TopicMaxMessageBytes()))
+		}
+	}
+	return errors.Join(mistakes...)
 }
 
 // checkMemory refuses a memory limit at which a full queue would get the pod

@@ -174,6 +174,12 @@ func TestConfigRefusesWhatCannotWork(t *testing.T) {
 			},
 			[]string{"spec.ingester.pod.resources.limits.memory is 351Mi", "queue.maxBytes (256Mi)", "need 352Mi"},
 		},
+		"topic that takes no records, or not all": {
+			func(s *v1alpha1.LogPipelineSpec) {
+				s.Topic.Config = map[string]v1alpha1.TopicConfigValue{"cleanup.policy": "compact,delete", "max.message.bytes": "1000"}
+			},
+			[]string{`spec.topic.config[cleanup.policy] is "compact,delete"`, `spec.topic.config[max.message.bytes] is "1000"`, "need 1049600"},
+		},
 		"port out of range": {
 			func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"kafka:70000"} },
 			[]string{"kafka.bootstrapServers", "kafka:70000"},
