@@ -221,7 +221,7 @@ func TestDeleteSparesAnotherTopicOfTheName(t *testing.T) {
 		if err := cluster.Delete(t.Context(), name, old.Identity); err != nil {
 			t.Fatal(err)
 		}
-		if err := cluster.deleteByID(t.Context(), uuid.MustParse(old.ID)); err == nil {
+		if err := cluster.client.DeleteTopic(t.Context(), uuid.MustParse(old.ID)); err == nil {
 			t.Error("the brokers deleted an id that is gone")
 		}
 		desired.Known = recreated.Identity

@@ -21,7 +21,8 @@ const smallPayload = 64 << 10
 type request struct {
 	key         protocol.ApiKey
 	correlation int32
-	// topic and partition choose the broker; partition -1 takes any.
+	// topic and partition choose the broker, their leader; partition may
+	// also be anyBroker or controller.
 	topic     string
 	partition int32
 	head      []byte // the request from its size on, up to the payload
@@ -29,6 +30,12 @@ type request struct {
 	response  []byte // from the correlation id on; its capacity is reused
 	limit     int    // bytes of the largest response that is accepted
 }
+
+// Instead of a partition's leader.
+const (
+	anyBroker  = -1
+	controller = -2
+)
 
 // exchange is one request on its way through kafka-go's transport, which
 // hands it a connection that nobody else uses meanwhile.
@@ -63,14 +70,21 @@ func (x *exchange) ApiKey() protocol.ApiKey { return x.request.key }
 // Required implements protocol.RawExchanger.
 func (x *exchange) Required(map[protocol.ApiKey]int16) bool { return true }
 
-// Broker implements protocol.BrokerMessage: the leader of the partition.
+// Broker implements protocol.BrokerMessage.
 func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 	r := x.request
-	if r.partition < 0 {
+	if r.partition == anyBroker {
 		return protocol.Broker{ID: -1}, nil
 	}
 	if len(cluster.Brokers) == 0 {
 		return protocol.Broker{}, fmt.Errorf("no broker has answered yet")
+	}
+	if r.partition == controller {
+		broker, ok := cluster.Brokers[cluster.Controller]
+		if !ok {
+			return protocol.Broker{}, fmt.Errorf("the cluster has no controller")
+		}
+		return broker, nil
 	}
 	partition, ok := cluster.Topics[r.topic].Partitions[r.partition]
 	if !ok {

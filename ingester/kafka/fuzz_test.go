@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"io"
 	"testing"
+
+	"github.com/google/uuid"
 )
 
 // Whatever a broker sends: no panic, no walk without an end, and nothing that
@@ -52,6 +54,7 @@ func FuzzBatchReader(f *testing.F) {
 func FuzzResponses(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00"))
 	f.Add(fetchResponse("t", 0, 0, stored(0, ProducerID{}, "a")))
+	f.Add(append([]byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00\x02\x00"), make([]byte, 21)...)) // a topic is deleted
 	f.Add(append([]byte("\x00\x00\x00\x01\x00\x00\x00\x01\x00\x01t\x00\x00\x00\x01"), make([]byte, 50)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if topic, err := parseMetadata(data, "t"); err == nil && len(topic.Partitions) > len(data) {
@@ -65,6 +68,9 @@ func FuzzResponses(f *testing.F) {
 		}
 		if offset, err := parseProduce(data, "t", 0); err == nil && offset < 0 {
 			t.Errorf("base offset %d", offset)
+		}
+		if err := parseDeleteTopics(data, uuid.Nil); err == nil && len(data) < 4+1+4+1+1+16+2+1 {
+			t.Errorf("a topic was deleted by %d bytes", len(data))
 		}
 		var fetched FetchResponse
 		if err := parseFetch(&fetched, data, "t", 0); err == nil && len(fetched.Records)+16*len(fetched.Aborted) > len(data) {

@@ -24,7 +24,7 @@ const (
 // just started answers COORDINATOR_LOAD_IN_PROGRESS while it reserves ids: ask
 // again.
 func (c *Client) InitProducerID(ctx context.Context) (ProducerID, error) {
-	r := &request{partition: -1, limit: smallResponse}
+	r := &request{partition: anyBroker, limit: smallResponse}
 	c.begin(r, protocol.InitProducerId, initProducerIDVersion, false)
 	r.head = appendInt16(r.head, -1)      // no transactional id
 	r.head = appendInt32(r.head, 1<<31-1) // transaction time-out: unused

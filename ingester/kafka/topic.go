@@ -38,7 +38,7 @@ const (
 // UnknownTopic when the cluster doesn't have it, ErrUnreachable when nobody
 // answered.
 func (c *Client) Topic(ctx context.Context, name string) (Topic, error) {
-	r := &request{partition: -1, limit: metadataLimit}
+	r := &request{partition: anyBroker, limit: metadataLimit}
 	c.begin(r, protocol.Metadata, metadataVersion, true)
 	h := append(r.head, 2)             // one topic
 	h = append(h, make([]byte, 16)...) // no id: it is asked for by name
