@@ -15,6 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
+// adminTimeout bounds each step of a request to the admin address; there is
+// none that takes long.
+const adminTimeout = 10 * time.Second
+
 // admin is the server for those who watch the process. It starts first and
 // stops last.
 type admin struct {
@@ -32,7 +36,14 @@ func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer
 	}
 	a := &admin{listener: listener, stopped: make(chan error, 1), health: func() error { return nil }}
 	a.setState("starting")
-	a.server = httpapi.NewServer(httpapi.NewAdmin(gatherer, a.readiness), httpapi.Options{}, logger)
+	a.server = &http.Server{
+		Handler:           httpapi.NewAdmin(gatherer, a.readiness),
+		ReadHeaderTimeout: adminTimeout,
+		ReadTimeout:       adminTimeout,
+		WriteTimeout:      adminTimeout,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
 	return a, nil
 }
 

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
@@ -55,13 +57,36 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 
 // serve: Kafka client, then the intake; stopped in reverse.
 func (p *process) serve(ctx context.Context) error {
-	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	p.boundMemory()
+	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	intake, err := p.openIntake(ctx, client)
 	if err != nil {
 		return err
 	}
 	return intake.run(ctx)
+}
+
+// writtenTopics are those that an intake writes.
+func (p *process) writtenTopics() []string {
+	if letters := p.cfg.DeadLetter.Topic; letters != "" {
+		return []string{p.cfg.Topic, letters}
+	}
+	return []string{p.cfg.Topic}
+}
+
+// memoryBesideQueue is what an intake needs beside its queue, in bytes: code,
+// stacks, connections, record batches, and room for the garbage collector.
+const memoryBesideQueue = 40 << 20
+
+// boundMemory has the garbage collector work as hard as it takes to keep the
+// process within the bound of its queue and a constant. Without it, a queue
+// that has filled up could take twice its bound. Whoever sets GOMEMLIMIT knows
+// better.
+func (p *process) boundMemory() {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(int64(p.cfg.Queue.MaxBytes) + memoryBesideQueue)
+	}
 }
 
 // consume: Kafka client, store, consumer; the consumer seals what it has
@@ -91,7 +116,7 @@ func (p *process) standalone(ctx context.Context) error {
 	if err := p.createTopic(ctx); err != nil {
 		return err
 	}
-	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	progress := newProgress()
 	consumer, err := p.openConsumer(client, progress)

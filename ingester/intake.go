@@ -2,69 +2,139 @@ package ingester
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/deadletter"
 	"github.com/logpipeline/logpipeline/ingester/httpapi"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/ingester/mounted"
 	"github.com/logpipeline/logpipeline/ingester/producer"
 	"github.com/logpipeline/logpipeline/ingester/queue"
+	"github.com/logpipeline/logpipeline/ingester/record"
+	"github.com/logpipeline/logpipeline/ingester/spool"
 )
 
 // acknowledgeSlack is how much longer than the delivery of its records a
 // request waits, so that it is the delivery that decides its outcome.
 const acknowledgeSlack = 10 * time.Second
 
-// intake is HTTP -> queue -> producer.
+// intake is HTTP -> spool, if there is one -> queue -> producer.
 type intake struct {
 	drainConfig config.Drain
 	logger      *slog.Logger
 	admin       *admin
 
+	files    *mounted.Watcher
 	listener net.Listener
 	handler  *httpapi.Handler
 	server   *http.Server
 	queue    *queue.Queue
+	spool    *spool.Spool // nil without one
+	letters  *deadletter.Store
 	producer *producer.Producer
 }
 
 // openIntake puts the parts together and listens; nothing is served yet.
 func (p *process) openIntake(ctx context.Context, client *kafka.Client) (*intake, error) {
-	waiting := queue.New(int64(p.cfg.Queue.MaxBytes), p.registry)
-	delivery, err := producer.New(p.cfg.Producer, p.cfg.Topic, client, waiting, p.logger, p.registry)
+	i := &intake{
+		drainConfig: p.cfg.Drain, logger: p.logger, admin: p.admin,
+		files: mounted.New(p.logger, p.registry),
+		queue: queue.New(int64(p.cfg.Queue.MaxBytes), p.registry),
+	}
+	err := p.openDelivery(i, client)
+	if err == nil {
+		i.listener, err = p.openListener(ctx, i.files)
+	}
+	if err != nil {
+		return nil, errors.Join(err, i.closeSpool())
+	}
+	i.server = httpapi.NewServer(i.handler, p.logger)
+	return i, nil
+}
+
+// openDelivery makes what takes a request's records to Kafka, from its end to
+// its beginning, and the handler in front of it.
+func (p *process) openDelivery(i *intake, client *kafka.Client) (err error) {
+	i.letters, err = deadletter.Open(p.cfg.DeadLetter, p.cfg.DeadLetterDir(), client, p.logger, p.registry)
+	if err != nil {
+		return err
+	}
+	options := producer.Options{DeadLetters: i.letters, Acknowledge: p.cfg.Acknowledge}
+	if i.handler, err = p.openHandler(i); err != nil {
+		return err
+	}
+	if i.spool != nil {
+		options.Journal, options.Reopened = i.spool, i.spool.Reopened()
+	}
+	i.producer, err = producer.New(p.cfg.Producer, p.cfg.Topic, client, i.queue, options, p.logger, p.registry)
+	return err
+}
+
+// openHandler makes the handler and the spool, which know each other: the one
+// appends to the other, which tells it of the batches of earlier runs.
+func (p *process) openHandler(i *intake) (*httpapi.Handler, error) {
+	authenticator, err := httpapi.NewAuthenticator(p.cfg.Authentication, i.files)
 	if err != nil {
 		return nil, err
 	}
 	options := httpapi.Options{
 		Limits:             p.cfg.RequestLimits,
+		Instance:           p.cfg.Instance,
+		Acknowledge:        p.cfg.Acknowledge,
+		RequiredAcks:       p.cfg.Producer.RequiredAcks,
+		Authenticator:      authenticator,
+		Headers:            p.cfg.Producer.Headers,
+		Unreachable:        func() bool { return i.producer.Unreachable() },
 		AcknowledgeTimeout: time.Duration(p.cfg.Producer.DeliveryTimeoutSeconds)*time.Second + acknowledgeSlack,
 	}
-	handler := httpapi.New(options, waiting, p.logger, p.registry)
+	if p.cfg.Spool.MaxBytes > 0 {
+		i.spool, err = spool.Open(spool.Options{
+			Dir: p.cfg.SpoolDir(), MaxBytes: int64(p.cfg.Spool.MaxBytes),
+			Recover: func(b *record.Batch) { i.handler.Recover(b) },
+		}, i.queue, p.logger, p.registry)
+		if err != nil {
+			return nil, err
+		}
+		options.Spool = i.spool
+	}
+	return httpapi.New(options, i.queue, p.logger, p.registry), nil
+}
+
+// openListener listens, with TLS where that is configured.
+func (p *process) openListener(ctx context.Context, files *mounted.Watcher) (net.Listener, error) {
+	secure, err := httpapi.ServerTLS(p.cfg.TLS, p.cfg.Authentication, files)
+	if err != nil {
+		return nil, err
+	}
+	access := p.cfg.Authentication
+	if secure == nil && (access.BearerTokensDir != "" || access.BasicDir != "") {
+		p.logger.Warn("tokens and passwords are asked for without tls: whoever listens to the network can read them")
+	}
 	listener, err := listen(ctx, p.cfg.Listen)
 	if err != nil {
 		return nil, err
 	}
-	return &intake{
-		drainConfig: p.cfg.Drain,
-		logger:      p.logger,
-		admin:       p.admin,
-		listener:    listener,
-		handler:     handler,
-		server:      httpapi.NewServer(handler, options, p.logger),
-		queue:       waiting,
-		producer:    delivery,
-	}, nil
+	listener = httpapi.Limit(listener, p.cfg.RequestLimits.MaxConnections)
+	if secure != nil {
+		return tls.NewListener(listener, secure), nil
+	}
+	return listener, nil
 }
 
-// run serves until ctx ends, or the listener fails, and drains.
+// run serves until ctx ends, or the listener fails, and drains: listener,
+// requests, spool, queue, Kafka, and then what stood beside them.
 func (i *intake) run(ctx context.Context) error {
 	delivering, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
+	stopBeside := i.startBeside(delivering)
 	delivered := make(chan error, 1)
 	go func() { delivered <- i.producer.Run(delivering) }()
 	served := make(chan error, 1)
@@ -81,7 +151,31 @@ func (i *intake) run(ctx context.Context) error {
 	}
 	deadline, cancel := context.WithTimeout(delivering, time.Duration(i.drainConfig.TimeoutSeconds)*time.Second)
 	defer cancel()
-	return errors.Join(failure, i.stopListening(deadline), i.deliverRest(deadline, abandon, delivered))
+	return errors.Join(failure, i.stopListening(deadline), i.deliverRest(deadline, abandon, delivered), stopBeside())
+}
+
+// startBeside starts what works beside the way of the records. What it returns
+// stops that, waits for it, and lets go of the spool.
+func (i *intake) startBeside(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { i.files.Run(ctx) })
+	running.Go(func() { _ = i.letters.Run(ctx) }) // it has no error but the end of ctx
+	if i.spool != nil {
+		running.Go(func() { _ = i.spool.Run(ctx) })
+	}
+	return func() error {
+		cancel()
+		running.Wait()
+		return i.closeSpool()
+	}
+}
+
+func (i *intake) closeSpool() error {
+	if i.spool == nil {
+		return nil
+	}
+	return i.spool.Close()
 }
 
 // leave goes on serving while load balancers learn that this process goes.
@@ -100,16 +194,22 @@ func (i *intake) stopListening(deadline context.Context) error {
 	return nil
 }
 
-// deliverRest lets the producer finish what the queue holds, until the
-// deadline: what is then left is given up, and its clients are told so.
+// deliverRest lets the producer finish what spool and queue hold, until the
+// deadline. What is then left in the queue is given up, and its clients are
+// told so, or, without a spool, it is dead-lettered; the spool keeps the rest
+// for the next start.
 func (i *intake) deliverRest(deadline context.Context, abandon func(), delivered <-chan error) error {
+	var left error
+	if i.spool != nil {
+		left = i.spool.Drain(deadline)
+	}
 	i.queue.Close()
 	select {
 	case err := <-delivered:
-		return err
+		return errors.Join(left, err)
 	case <-deadline.Done():
 		abandon()
-		return fmt.Errorf("drain: the time is over: %w", <-delivered)
+		return errors.Join(left, fmt.Errorf("drain: the time is over: %w", <-delivered))
 	}
 }
 

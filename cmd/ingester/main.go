@@ -33,6 +33,8 @@ var commands = []command{
 	{"standalone", "both in one process, with an embedded Kafka", role(config.RoleStandalone)},
 	{"verify", "prove that the stored segments are complete", verify},
 	{"cat", "print stored records in the order of their offsets", cat},
+	{"dead-letters", "list what could not be delivered, or replay it", deadLetters},
+	{"spool", "look into a spool, or repair it", spoolCommand},
 	{"check", "ask the brokers for what the roles need of them", check},
 	{"version", "print the version", printVersion},
 }
@@ -93,7 +95,7 @@ func exitCode(name string, err error, out output) int {
 func printUsage(w io.Writer) {
 	fmt.Fprint(w, "ingester is the data path of LogPipeline.\n\nUsage: ingester COMMAND [FLAGS]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-12s%s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-14s%s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\ningester COMMAND --help lists the flags of a command.\n")
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -30,15 +31,92 @@ type Config struct {
 	DataDir string `json:"dataDir"`
 	// Topic is the Kafka topic that is written and read.
 	Topic string `json:"topic"`
+	// Instance names this process in the ids of its batches; empty means the
+	// name of the host, which in Kubernetes is that of the pod.
+	Instance string `json:"instance"`
+	// Acknowledge says what has become of the records of a request when it is
+	// answered with a receipt. A client may ask for more, never for less.
+	Acknowledge Acknowledge `json:"acknowledge"`
 
-	Kafka         Kafka         `json:"kafka"`
-	Queue         Queue         `json:"queue"`
-	Producer      Producer      `json:"producer"`
-	RequestLimits RequestLimits `json:"requestLimits"`
-	Drain         Drain         `json:"drain"`
-	Consumer      Consumer      `json:"consumer"`
-	Segment       Segment       `json:"segment"`
-	Standalone    Standalone    `json:"standalone"`
+	Kafka          Kafka          `json:"kafka"`
+	Queue          Queue          `json:"queue"`
+	Spool          Spool          `json:"spool"`
+	Producer       Producer       `json:"producer"`
+	DeadLetter     DeadLetter     `json:"deadLetter"`
+	RequestLimits  RequestLimits  `json:"requestLimits"`
+	TLS            TLS            `json:"tls"`
+	Authentication Authentication `json:"authentication"`
+	Drain          Drain          `json:"drain"`
+	Consumer       Consumer       `json:"consumer"`
+	Segment        Segment        `json:"segment"`
+	ObjectStore    ObjectStore    `json:"objectStore"`
+	Retention      Retention      `json:"retention"`
+	Aggregation    Aggregation    `json:"aggregation"`
+	Standalone     Standalone     `json:"standalone"`
+}
+
+// Acknowledge is what a receipt promises.
+type Acknowledge string
+
+const (
+	// AcknowledgeProduced: all in-sync replicas have acknowledged the records.
+	AcknowledgeProduced Acknowledge = "Produced"
+	// AcknowledgeQueued: the records are in the spool, or, without one, in
+	// this process's memory.
+	AcknowledgeQueued Acknowledge = "Queued"
+)
+
+// Spool is the write-ahead log, on disk, of batches that are acknowledged as
+// queued.
+type Spool struct {
+	// MaxBytes bounds the spool on disk; 0 means that there is none.
+	MaxBytes Bytes `json:"maxBytes"`
+	// Dir holds it; empty means dataDir/spool.
+	Dir string `json:"dir"`
+}
+
+// DeadLetter says where records go that can't be delivered and whose client
+// can't be told any more.
+type DeadLetter struct {
+	// Topic takes them; empty means that Dir alone does.
+	Topic string `json:"topic"`
+	// Dir takes them while Kafka is away; empty means dataDir/dead-letters.
+	Dir string `json:"dir"`
+	// MaxBytes bounds Dir. What doesn't fit is lost, counted and logged.
+	MaxBytes Bytes `json:"maxBytes"`
+}
+
+// TLS is how the intake's address is served; without CertFile in plain text.
+// The files are read again when they change.
+type TLS struct {
+	// CertFile and KeyFile are PEM files.
+	CertFile string `json:"certFile"`
+	KeyFile  string `json:"keyFile"`
+	// ClientCAFile, a PEM file, is by whom certificates of clients are signed.
+	ClientCAFile string `json:"clientCAFile"`
+}
+
+// Authentication says who may send records: whoever satisfies one of what is
+// given here; everybody, where nothing is. The files are read again when they
+// change.
+type Authentication struct {
+	// BearerTokensDir holds a file for each client, named after it, with its
+	// token.
+	BearerTokensDir string `json:"bearerTokensDir"`
+	// BasicDir holds a file for each user, named after it, with the password.
+	BasicDir string `json:"basicDir"`
+	// ClientCertificates admits clients by certificates that TLS.ClientCAFile
+	// vouches for.
+	ClientCertificates ClientCertificates `json:"clientCertificates"`
+}
+
+// ClientCertificates says whose certificates are good.
+type ClientCertificates struct {
+	// Required admits clients with a certificate.
+	Required bool `json:"required"`
+	// AllowedNames are common names or DNS names of which a certificate must
+	// have one; empty admits every certificate that the CA vouches for.
+	AllowedNames []string `json:"allowedNames"`
 }
 
 // Kafka says how the brokers are reached.
@@ -68,7 +146,47 @@ type Producer struct {
 	BatchMaxDelayMilliseconds int `json:"batchMaxDelayMilliseconds"`
 	// DeliveryTimeoutSeconds bounds how long a record batch is retried.
 	DeliveryTimeoutSeconds int `json:"deliveryTimeoutSeconds"`
+	// Compression is the codec of the record batches.
+	Compression Compression `json:"compression"`
+	// CompressionLevel is the codec's own, for gzip (1 to 9), lz4 (1 to 9) and
+	// zstd (1 to 22); 0 means its default.
+	CompressionLevel int `json:"compressionLevel"`
+	// RequiredAcks says which replicas must have a record batch: All that are
+	// in sync, or One, the leader; One only with acknowledge: Queued, and
+	// without the broker's help against doubling.
+	RequiredAcks RequiredAcks `json:"requiredAcks"`
+	// KeyField is the dotted path of the field whose value chooses the
+	// partition of a record, as Kafka's default partitioner does, and becomes
+	// its key. Empty, or a record without that field: the records of a
+	// request stay together, in whichever partition is free.
+	KeyField string `json:"keyField"`
+	// Headers are the names of request headers that become Kafka headers of
+	// every record of the request.
+	Headers []string `json:"headers"`
 }
+
+// Compression is the codec of record batches, or of segments.
+type Compression string
+
+// The codecs of Kafka.
+const (
+	CompressionNone   Compression = "none"
+	CompressionGzip   Compression = "gzip"
+	CompressionSnappy Compression = "snappy"
+	CompressionLZ4    Compression = "lz4"
+	CompressionZstd   Compression = "zstd"
+)
+
+// RequiredAcks says which replicas must have a record batch before it is
+// acknowledged.
+type RequiredAcks string
+
+const (
+	// RequiredAcksAll waits for all in-sync replicas.
+	RequiredAcksAll RequiredAcks = "All"
+	// RequiredAcksOne waits for the leader alone.
+	RequiredAcksOne RequiredAcks = "One"
+)
 
 // RequestLimits bound one request.
 type RequestLimits struct {
@@ -78,6 +196,16 @@ type RequestLimits struct {
 	MaxRecordBytes Bytes `json:"maxRecordBytes"`
 	// MaxDepth bounds how deep arrays and objects of a record are nested.
 	MaxDepth int `json:"maxDepth"`
+	// MaxConnections bounds the connections that are open at once; more wait
+	// to be accepted.
+	MaxConnections int `json:"maxConnections"`
+	// MaxInFlight bounds the requests that are handled at once.
+	MaxInFlight int `json:"maxInFlight"`
+	// MinBodyBytesPerSecond is how fast a body has to come, after a grace
+	// time; 0 means as slowly as it likes, within BodyTimeoutSeconds.
+	MinBodyBytesPerSecond Bytes `json:"minBodyBytesPerSecond"`
+	// BodyTimeoutSeconds bounds the reading of one body.
+	BodyTimeoutSeconds int `json:"bodyTimeoutSeconds"`
 }
 
 // Drain is the sequence after SIGTERM.
@@ -100,12 +228,77 @@ type Consumer struct {
 
 // Segment says when a segment is sealed, whichever comes first.
 type Segment struct {
-	// MaxBytes bounds the data of one segment; a segment ends with the
-	// record batch that reaches it.
+	// MaxBytes bounds the lines of one segment, before they are compressed; a
+	// segment ends with the record batch that reaches it.
 	MaxBytes Bytes `json:"maxBytes"`
 	// MaxAgeSeconds bounds the time from a segment's first record to its seal.
 	MaxAgeSeconds int `json:"maxAgeSeconds"`
+	// MaxOpenBytes bounds what all segments that a process has open take in
+	// staging, as they are stored, but for what comes in while one is sealed;
+	// the largest is sealed early.
+	MaxOpenBytes Bytes `json:"maxOpenBytes"`
+	// Compression is the codec of the segments' data: none, gzip or zstd.
+	Compression Compression `json:"compression"`
 }
+
+// ObjectStore is where segments go instead of below dataDir, which then holds
+// only what is local.
+type ObjectStore struct {
+	// URL names bucket and prefix: s3://bucket/prefix?region=eu-central-1,
+	// gs://bucket/prefix or azblob://container/prefix. Empty means that the
+	// segments are below dataDir. Credentials are found as the platform's own
+	// tools find them. It changes the default of segment.maxAgeSeconds to
+	// ObjectStoreMaxAgeSeconds.
+	URL string `json:"url"`
+	// StagingDir holds data until it is uploaded; empty means dataDir/upload.
+	StagingDir string `json:"stagingDir"`
+}
+
+// Retention says how long segments stay.
+type Retention struct {
+	// MaxAgeSeconds removes segments whose newest record is older; 0 means at
+	// no age.
+	MaxAgeSeconds int `json:"maxAgeSeconds"`
+	// MaxBytes removes the oldest segments of a topic that stores more, each
+	// partition having the same share; 0 means at no size.
+	MaxBytes Bytes `json:"maxBytes"`
+}
+
+// PerPartition is the share of one of so many partitions.
+func (r Retention) PerPartition(partitions int) Retention {
+	if r.MaxBytes > 0 {
+		r.MaxBytes = max(1, r.MaxBytes/Bytes(max(1, partitions)))
+	}
+	return r
+}
+
+// ObjectStoreMaxAgeSeconds is the default of segment.maxAgeSeconds for object
+// stores, where each segment costs several requests.
+const ObjectStoreMaxAgeSeconds = 60
+
+// Aggregation says what is counted of the records that are stored. It is off
+// while both GroupBy and Numeric are empty.
+type Aggregation struct {
+	// WindowSeconds is how long a window is. Windows begin at multiples of it
+	// since the Unix epoch; a record is in that of its record batch's
+	// timestamp.
+	WindowSeconds int `json:"windowSeconds"`
+	// GroupBy are dotted paths of fields: records with equal values in all of
+	// them are counted together.
+	GroupBy []string `json:"groupBy"`
+	// Numeric are dotted paths of fields whose numbers are summed up: count,
+	// sum, smallest, largest and quantiles.
+	Numeric []string `json:"numeric"`
+	// Quantiles are what is shown of a numeric field's distribution, each
+	// from 0 to 1. All others can be had from the same roll-ups.
+	Quantiles []float64 `json:"quantiles"`
+	// MaxGroups bounds the groups of one window in one segment; records of
+	// more groups are counted together, as other.
+	MaxGroups int `json:"maxGroups"`
+}
+
+// Enabled reports whether anything is to be aggregated.
+func (a Aggregation) Enabled() bool { return len(a.GroupBy) > 0 || len(a.Numeric) > 0 }
 
 // Standalone configures the embedded Kafka of the standalone role.
 type Standalone struct {
@@ -121,6 +314,7 @@ func Default() Config {
 		Listen:      ":8080",
 		AdminListen: ":9090",
 		DataDir:     "./data",
+		Acknowledge: AcknowledgeProduced,
 		Kafka:       Kafka{BootstrapServers: []string{}, ClientID: "logpipeline"},
 		Queue:       Queue{MaxBytes: 256 << 20},
 		Producer: Producer{
@@ -128,12 +322,32 @@ func Default() Config {
 			BatchBytes:                1_000_000,
 			BatchMaxDelayMilliseconds: 5,
 			DeliveryTimeoutSeconds:    120,
+			Compression:               CompressionNone,
+			RequiredAcks:              RequiredAcksAll,
+			Headers:                   []string{},
 		},
-		RequestLimits: RequestLimits{MaxBodyBytes: 16 << 20, MaxRecordBytes: 1 << 20, MaxDepth: 64},
-		Drain:         Drain{DelaySeconds: 5, TimeoutSeconds: 60},
-		Consumer:      Consumer{FetchMaxBytes: 4 << 20},
-		Segment:       Segment{MaxBytes: 64 << 20, MaxAgeSeconds: 10},
-		Standalone:    Standalone{Partitions: 4},
+		DeadLetter: DeadLetter{MaxBytes: 64 << 20},
+		RequestLimits: RequestLimits{
+			MaxBodyBytes:          16 << 20,
+			MaxRecordBytes:        1 << 20,
+			MaxDepth:              64,
+			MaxConnections:        1024,
+			MaxInFlight:           4096,
+			MinBodyBytesPerSecond: 1 << 10,
+			BodyTimeoutSeconds:    30,
+		},
+		Authentication: Authentication{ClientCertificates: ClientCertificates{AllowedNames: []string{}}},
+		Drain:          Drain{DelaySeconds: 5, TimeoutSeconds: 60},
+		Consumer:       Consumer{FetchMaxBytes: 4 << 20},
+		Segment:        Segment{MaxBytes: 64 << 20, MaxAgeSeconds: 10, MaxOpenBytes: 1 << 30, Compression: CompressionNone},
+		Aggregation: Aggregation{
+			WindowSeconds: 60,
+			GroupBy:       []string{},
+			Numeric:       []string{},
+			Quantiles:     []float64{0.5, 0.9, 0.99},
+			MaxGroups:     500,
+		},
+		Standalone: Standalone{Partitions: 4},
 	}
 }
 
@@ -143,6 +357,22 @@ func (c Config) ConsumerGroup() string {
 		return c.Consumer.Group
 	}
 	return "logpipeline." + c.Topic
+}
+
+// SpoolDir is where the spool is.
+func (c Config) SpoolDir() string { return orBelow(c.Spool.Dir, c.DataDir, "spool") }
+
+// DeadLetterDir is where dead letters wait while Kafka is away.
+func (c Config) DeadLetterDir() string { return orBelow(c.DeadLetter.Dir, c.DataDir, "dead-letters") }
+
+// StagingDir is where data waits for its upload to an object store.
+func (c Config) StagingDir() string { return orBelow(c.ObjectStore.StagingDir, c.DataDir, "upload") }
+
+func orBelow(dir, parent, name string) string {
+	if dir != "" {
+		return dir
+	}
+	return filepath.Join(parent, name)
 }
 
 // batchOverhead is more than Kafka's record batch adds to one record: 61 bytes
@@ -173,6 +403,12 @@ func Parse(document []byte, defaults Config) (Config, error) {
 	asJSON, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
 		return Config{}, fmt.Errorf("parse configuration: %w", err)
+	}
+	var choice struct {
+		ObjectStore ObjectStore `json:"objectStore"`
+	}
+	if json.UnmarshalCaseSensitivePreserveInts(asJSON, &choice) == nil && choice.ObjectStore.URL != "" {
+		c.Segment.MaxAgeSeconds = ObjectStoreMaxAgeSeconds
 	}
 	strict, err := json.UnmarshalStrict(asJSON, &c)
 	if err := errors.Join(append(strict, err)...); err != nil {

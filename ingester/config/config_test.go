@@ -11,7 +11,12 @@ func TestParse(t *testing.T) {
 	changed := Default()
 	changed.Topic = "logs.orders"
 	changed.Queue.MaxBytes = 64 << 20
-	changed.Segment = Segment{MaxBytes: 1_000_000, MaxAgeSeconds: 3}
+	changed.Segment = Segment{MaxBytes: 1_000_000, MaxAgeSeconds: 3, MaxOpenBytes: 1 << 30, Compression: CompressionZstd}
+	inBucket := func(maxAge int) Config {
+		c := Default()
+		c.ObjectStore.URL, c.Segment.MaxAgeSeconds = "s3://bucket/logs", maxAge
+		return c
+	}
 	withoutDelay := Default()
 	withoutDelay.Drain.DelaySeconds = 0
 
@@ -21,7 +26,9 @@ func TestParse(t *testing.T) {
 	}{
 		"an empty file is the defaults":       {"", Default()},
 		"a comment alone is the defaults":     {"# nothing yet\n", Default()},
-		"fields go over the defaults":         {"topic: logs.orders\nqueue: {maxBytes: 64Mi}\nsegment: {maxBytes: 1000000, maxAgeSeconds: 3}\n", changed},
+		"fields go over the defaults":         {"topic: logs.orders\nqueue: {maxBytes: 64Mi}\nsegment: {maxBytes: 1000000, maxAgeSeconds: 3, compression: zstd}\n", changed},
+		"an object store has a later age":     {"objectStore: {url: \"s3://bucket/logs\"}\n", inBucket(60)},
+		"but not over what is given":          {"objectStore: {url: \"s3://bucket/logs\"}\nsegment: {maxAgeSeconds: 5}\n", inBucket(5)},
 		"an explicit zero is not the default": {"drain: {delaySeconds: 0}\n", withoutDelay},
 		"version 0 is the current format":     {"version: 0\n", Default()},
 	} {
@@ -110,6 +117,21 @@ func TestValidate(t *testing.T) {
 		"a body that the queue can't hold": {
 			valid(func(c *Config) { c.Queue.MaxBytes = 1 << 20 }), RoleServe,
 			[]string{"requestLimits.maxBodyBytes is 16Mi, more than half of queue.maxBytes (1Mi)"},
+		},
+		"segments in a codec of Kafka's alone": {
+			valid(func(c *Config) { c.Segment.Compression = CompressionLZ4 }), RoleConsume,
+			[]string{`segment.compression is "lz4": choose one of ["none" "gzip" "zstd"]`},
+		},
+		"segments in a bucket": {
+			valid(func(c *Config) { c.ObjectStore.URL = "s3://bucket/prefix?region=eu-central-1" }), RoleConsume, nil,
+		},
+		"segments in a directory by URL": {
+			valid(func(c *Config) { c.ObjectStore.URL = "file:///data" }), RoleConsume,
+			[]string{`objectStore.url is "file:///data": write s3://bucket/prefix`},
+		},
+		"segments too large to be copied": {
+			valid(func(c *Config) { c.ObjectStore.URL = "gs://bucket"; c.Segment.MaxBytes = 5 << 30 }), RoleConsume,
+			[]string{"segment.maxBytes is 5Gi"},
 		},
 		"several mistakes at once": {
 			valid(func(c *Config) { c.Segment.MaxAgeSeconds = 0; c.DataDir = "" }), RoleConsume,

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -55,6 +57,17 @@ func (c Config) validateIntake() []error {
 		between("requestLimits.maxBodyBytes", int64(c.RequestLimits.MaxBodyBytes), 1, 1<<30),
 		between("requestLimits.maxRecordBytes", int64(c.RequestLimits.MaxRecordBytes), 1, 64<<20),
 		between("requestLimits.maxDepth", int64(c.RequestLimits.MaxDepth), 1, 10_000),
+		between("requestLimits.maxConnections", int64(c.RequestLimits.MaxConnections), 1, 1_000_000),
+		between("requestLimits.maxInFlight", int64(c.RequestLimits.MaxInFlight), 1, 1_000_000),
+		between("requestLimits.minBodyBytesPerSecond", int64(c.RequestLimits.MinBodyBytesPerSecond), 0, 1<<30),
+		between("requestLimits.bodyTimeoutSeconds", int64(c.RequestLimits.BodyTimeoutSeconds), 1, 3600),
+		between("deadLetter.maxBytes", int64(c.DeadLetter.MaxBytes), 0, 1<<50),
+		oneOf("acknowledge", c.Acknowledge, AcknowledgeProduced, AcknowledgeQueued),
+		c.Producer.validateCodec(),
+		c.validateAcks(),
+		c.validateSpool(),
+		c.validateDeadLetterTopic(),
+		c.validateAccess(),
 	}
 	if c.RequestLimits.MaxBodyBytes > c.Queue.MaxBytes/2 {
 		checks = append(checks, fmt.Errorf("requestLimits.maxBodyBytes is %s, more than half of queue.maxBytes (%s), so that such a body and the index of its records might never be admitted: raise the queue or lower the limit",
@@ -63,27 +76,155 @@ func (c Config) validateIntake() []error {
 	return checks
 }
 
+func (p Producer) validateCodec() error {
+	if err := oneOf("producer.compression", p.Compression, CompressionNone, CompressionGzip, CompressionSnappy, CompressionLZ4, CompressionZstd); err != nil {
+		return err
+	}
+	most := map[Compression]int64{CompressionGzip: 9, CompressionLZ4: 9, CompressionZstd: 22}[p.Compression]
+	return between("producer.compressionLevel", int64(p.CompressionLevel), 0, most)
+}
+
+// validateAcks: fewer replicas than all is for those who were told no more
+// than that their records are queued.
+func (c Config) validateAcks() error {
+	if err := oneOf("producer.requiredAcks", c.Producer.RequiredAcks, RequiredAcksAll, RequiredAcksOne); err != nil {
+		return err
+	}
+	if c.Producer.RequiredAcks == RequiredAcksOne && c.Acknowledge != AcknowledgeQueued {
+		return fmt.Errorf("producer.requiredAcks is One, but acknowledge is %s, which promises all in-sync replicas: use requiredAcks All, or acknowledge Queued", c.Acknowledge)
+	}
+	return nil
+}
+
+// validateSpool: only who is acknowledged before Kafka has the records needs
+// the spool.
+func (c Config) validateSpool() error {
+	least := 2 * int64(c.RequestLimits.MaxBodyBytes)
+	switch spool := c.Spool.MaxBytes; {
+	case spool == 0:
+		return nil
+	case c.Acknowledge != AcknowledgeQueued:
+		return fmt.Errorf("spool.maxBytes is %s, but acknowledge is %s, which waits for Kafka and needs no spool: leave the spool out, or use acknowledge Queued", spool, c.Acknowledge)
+	case int64(spool) < least:
+		return fmt.Errorf("spool.maxBytes is %s: at least twice requestLimits.maxBodyBytes (%s) is needed, or 0 for no spool", spool, c.RequestLimits.MaxBodyBytes)
+	}
+	return nil
+}
+
+func (c Config) validateDeadLetterTopic() error {
+	switch topic := c.DeadLetter.Topic; {
+	case topic == "":
+		return nil
+	case topic == c.Topic:
+		return fmt.Errorf("deadLetter.topic is %q, as topic is: records that can't be delivered there need another", topic)
+	default:
+		return checkTopic("deadLetter.topic", topic)
+	}
+}
+
+func (c Config) validateAccess() error {
+	certificates := c.Authentication.ClientCertificates
+	switch {
+	case (c.TLS.CertFile == "") != (c.TLS.KeyFile == ""):
+		return fmt.Errorf("tls.certFile is %q and tls.keyFile is %q: give both, or none for plain text", c.TLS.CertFile, c.TLS.KeyFile)
+	case c.TLS.ClientCAFile != "" && c.TLS.CertFile == "":
+		return fmt.Errorf("tls.clientCAFile is %q, but there is no tls.certFile: clients show certificates over TLS only", c.TLS.ClientCAFile)
+	case certificates.Required && c.TLS.ClientCAFile == "":
+		return errors.New("authentication.clientCertificates.required is true, but there is no tls.clientCAFile: name the CA that vouches for the clients")
+	case len(certificates.AllowedNames) > 0 && !certificates.Required:
+		return errors.New("authentication.clientCertificates.allowedNames has names, but required is false: set it to true")
+	}
+	return nil
+}
+
 func (c Config) validateStorage() []error {
 	checks := []error{
 		between("consumer.fetchMaxBytes", int64(c.Consumer.FetchMaxBytes), 1<<10, 1<<30),
 		between("segment.maxBytes", int64(c.Segment.MaxBytes), 1, 1<<40),
 		between("segment.maxAgeSeconds", int64(c.Segment.MaxAgeSeconds), 1, 86_400),
+		between("segment.maxOpenBytes", int64(c.Segment.MaxOpenBytes), 1<<20, 1<<50),
+		oneOf("segment.compression", c.Segment.Compression, CompressionNone, CompressionGzip, CompressionZstd),
 	}
 	if c.DataDir == "" {
 		checks = append(checks, errors.New(`dataDir is empty: name the directory that holds the segments`))
 	}
-	return checks
+	checks = append(checks, c.Aggregation.Validate())
+	return append(checks, c.validateObjectStore(), c.Retention.validate())
+}
+
+// Validate returns every mistake in it; nil when it is off. Whether paths are
+// well-formed is said by who parses them.
+func (a Aggregation) Validate() error {
+	if !a.Enabled() {
+		return nil
+	}
+	checks := []error{
+		between("aggregation.windowSeconds", int64(a.WindowSeconds), 1, 86_400),
+		between("aggregation.maxGroups", int64(a.MaxGroups), 1, 10_000),
+		checkFields("aggregation.groupBy", a.GroupBy, 8),
+		checkFields("aggregation.numeric", a.Numeric, 16),
+	}
+	if n := len(a.Quantiles); n > 16 {
+		checks = append(checks, fmt.Errorf("aggregation.quantiles has %d: give at most 16", n))
+	}
+	for i, q := range a.Quantiles {
+		if !(q >= 0 && q <= 1) {
+			checks = append(checks, fmt.Errorf("aggregation.quantiles[%d] is %v: choose from 0 to 1, such as 0.99", i, q))
+		}
+	}
+	return errors.Join(checks...)
+}
+
+func checkFields(field string, paths []string, most int) error {
+	if len(paths) > most {
+		return fmt.Errorf("%s has %d fields: give at most %d", field, len(paths), most)
+	}
+	for i, path := range paths {
+		switch {
+		case path == "":
+			return fmt.Errorf("%s[%d] is empty: write the dotted path of a field, such as level or http.status", field, i)
+		case slices.Contains(paths[:i], path):
+			return fmt.Errorf("%s[%d] is %q, which stands there twice: name each field once", field, i, path)
+		}
+	}
+	return nil
+}
+
+func (r Retention) validate() error {
+	return errors.Join(
+		between("retention.maxAgeSeconds", int64(r.MaxAgeSeconds), 0, 100*365*86_400),
+		between("retention.maxBytes", int64(r.MaxBytes), 0, 1<<60),
+	)
+}
+
+// maxObjectBytes is the largest object that S3 copies in one request.
+const maxObjectBytes = 5 << 30
+
+func (c Config) validateObjectStore() error {
+	if c.ObjectStore.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.ObjectStore.URL)
+	if err != nil || u.Host == "" || !slices.Contains([]string{"s3", "gs", "azblob"}, u.Scheme) {
+		return fmt.Errorf("objectStore.url is %q: write s3://bucket/prefix, gs://bucket/prefix or azblob://container/prefix", c.ObjectStore.URL)
+	}
+	if c.Segment.MaxBytes > maxObjectBytes/2 {
+		return fmt.Errorf("segment.maxBytes is %s, but a segment ends with the record batch that reaches it, and object stores copy at most 5Gi: choose at most %s", c.Segment.MaxBytes, Bytes(maxObjectBytes/2))
+	}
+	return nil
 }
 
 // legalTopic is Kafka's own rule for topic names
 // (org.apache.kafka.common.internals.Topic).
 var legalTopic = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func (c Config) validateTopic() error {
-	if legalTopic.MatchString(c.Topic) && c.Topic != "." && c.Topic != ".." {
+func (c Config) validateTopic() error { return checkTopic("topic", c.Topic) }
+
+func checkTopic(field, topic string) error {
+	if legalTopic.MatchString(topic) && topic != "." && topic != ".." {
 		return nil
 	}
-	return fmt.Errorf("topic is %q: name a Kafka topic of 1 to 249 letters, digits, '.', '_' and '-'", c.Topic)
+	return fmt.Errorf("%s is %q: name a Kafka topic of 1 to 249 letters, digits, '.', '_' and '-'", field, topic)
 }
 
 func (k Kafka) validate() error {
@@ -111,6 +252,13 @@ func checkAddress(field, address string) error {
 		return fmt.Errorf("%s is %q: write host:port with a port of 0 to 65535, such as \":8080\"", field, address)
 	}
 	return nil
+}
+
+func oneOf[T ~string](field string, value T, choices ...T) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	return fmt.Errorf("%s is %q: choose one of %q", field, string(value), choices)
 }
 
 func between(field string, value, least, most int64) error {

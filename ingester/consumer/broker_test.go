@@ -143,7 +143,7 @@ func (b *topic) send(partition int32, timestamp time.Time, values ...string) {
 	b.t.Helper()
 	var batch kafka.BatchBuilder
 	for _, v := range values {
-		batch.Append(timestamp.UnixMilli(), []byte(v))
+		batch.Append(timestamp.UnixMilli(), nil, []byte(v), nil)
 	}
 	b.eventually("produce", func() error {
 		_, err := b.client.Produce(b.t.Context(), &kafka.ProduceRequest{

@@ -17,7 +17,7 @@ func firstBatch(t testing.TB, from int64, values ...string) *kafka.RecordBatch {
 	t.Helper()
 	var builder kafka.BatchBuilder
 	for i, v := range values {
-		builder.Append(int64(7-i), []byte(v))
+		builder.Append(int64(7-i), nil, []byte(v), nil)
 	}
 	var reader kafka.BatchReader
 	reader.Reset(builder.Seal(kafka.ProducerID{ID: -1, Epoch: -1}, -1), from, nil)
@@ -66,7 +66,7 @@ func TestLinesAllocateNothingPerRecord(t *testing.T) {
 	}
 	var builder kafka.BatchBuilder
 	for _, v := range values {
-		builder.Append(1, []byte(v))
+		builder.Append(1, nil, []byte(v), nil)
 	}
 	raw := builder.Seal(kafka.ProducerID{ID: -1, Epoch: -1}, -1)
 	var reader kafka.BatchReader

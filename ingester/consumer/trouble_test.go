@@ -258,7 +258,7 @@ func TestBatchIsCorrupt(t *testing.T) {
 
 func corruptBatch(offset int64) []byte {
 	var builder kafka.BatchBuilder
-	builder.Append(time.Now().UnixMilli(), []byte(line(0, int(offset))))
+	builder.Append(time.Now().UnixMilli(), nil, []byte(line(0, int(offset))), nil)
 	batch := builder.Seal(kafka.ProducerID{ID: -1, Epoch: -1}, -1)
 	binary.BigEndian.PutUint64(batch, uint64(offset))
 	batch[len(batch)-5] ^= 1

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"mime"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -12,42 +11,44 @@ import (
 // parser fills a batch with the records of a body.
 type parser func(b *record.Batch, body []byte, limits record.Limits) error
 
-// The media types and content codings that are taken, as the headers
-// Accept-Post and Accept-Encoding of a refusal name them.
-const (
-	acceptedTypes   = "application/json, application/x-ndjson, application/json-lines"
-	acceptedCodings = "identity"
-)
+// format is how a body becomes records: it is decoded, and then parsed.
+type format struct {
+	parse  parser
+	decode coding
+}
 
-// formatOf picks the parser for a request's Content-Type, or refuses the type,
-// its charset, or the Content-Encoding.
-func formatOf(header http.Header) (parser, *problem) {
-	if codings := header.Values("Content-Encoding"); len(codings) > 0 {
-		if p := checkCodings(codings); p != nil {
-			return nil, p
-		}
+// acceptedTypes are the media types that are taken, as the header Accept-Post
+// of a refusal names them.
+const acceptedTypes = "application/json, application/x-ndjson, application/json-lines"
+
+// formatOf picks the parser for a request's Content-Type and the decoder for
+// its Content-Encoding, or refuses the type, its charset, or the encoding.
+func formatOf(header http.Header) (format, *problem) {
+	decode, p := codingOf(header)
+	if p != nil {
+		return format{}, p
 	}
 	contentType := header.Get("Content-Type")
 	if parse := parserOf(contentType); parse != nil {
-		return parse, nil
+		return format{parse, decode}, nil
 	}
 	mediaType, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil && contentType != "" {
-		return nil, typeProblem("Content-Type %q is not readable (%v)", contentType, err)
+		return format{}, typeProblem("Content-Type %q is not readable (%v)", contentType, err)
 	}
 	if charset, given := parameters["charset"]; given && !strings.EqualFold(charset, "utf-8") {
-		return nil, typeProblem("charset is %q, but records are UTF-8", charset)
+		return format{}, typeProblem("charset is %q, but records are UTF-8", charset)
 	}
 	if parse := parserOf(mediaType); parse != nil {
-		return parse, nil
+		return format{parse, decode}, nil
 	}
 	switch mediaType {
 	case "":
-		return nil, typeProblem("Content-Type is missing")
+		return format{}, typeProblem("Content-Type is missing")
 	case "application/x-www-form-urlencoded":
-		return nil, typeProblem("Content-Type is %q, which curl -d sends unless it is told otherwise: add -H 'Content-Type: application/json', or for lines --data-binary and -H 'Content-Type: application/x-ndjson'", mediaType)
+		return format{}, typeProblem("Content-Type is %q, which curl -d sends unless it is told otherwise: add -H 'Content-Type: application/json', or for lines --data-binary and -H 'Content-Type: application/x-ndjson'", mediaType)
 	}
-	return nil, typeProblem("Content-Type is %q", mediaType)
+	return format{}, typeProblem("Content-Type is %q", mediaType)
 }
 
 func parserOf(mediaType string) parser {
@@ -65,16 +66,4 @@ func typeProblem(reason string, args ...any) *problem {
 	p := newProblem(unsupportedMediaType, reason+"; accepted are application/json (an array of objects, or one object), application/x-ndjson and application/json-lines (one object a line)", args...)
 	p.header("Accept-Post", acceptedTypes)
 	return p
-}
-
-func checkCodings(codings []string) *problem {
-	for coding := range strings.SplitSeq(strings.Join(codings, ","), ",") {
-		coding = strings.ToLower(strings.TrimSpace(coding))
-		if coding != "" && !slices.Contains(strings.Split(acceptedCodings, ", "), coding) {
-			p := newProblem(unsupportedContentCoding, "Content-Encoding is %q; accepted: %s", coding, acceptedCodings)
-			p.header("Accept-Encoding", acceptedCodings)
-			return p
-		}
-	}
-	return nil
 }

@@ -36,12 +36,13 @@ func TestAcceptedRequests(t *testing.T) {
 			in := start(t, nil)
 			got := in.send(t, "POST", "/logs", tt.body, tt.headers...)
 			id := strings.Split(got.body, `"`)[3]
-			want := fmt.Sprintf(`{"batch":%q,"acknowledgement":"Produced","records":%d,"placements":[{"topic":"logs","partition":3,"firstOffset":10,"lastOffset":%d}]}`+"\n", id, len(tt.records), 9+len(tt.records))
+			want := fmt.Sprintf(`{"batch":%q,"acknowledgement":"Produced","durability":"replicas","survives":"everything that the topic survives","records":%d,"placements":[{"topic":"logs","partition":3,"firstOffset":10,"lastOffset":%d}]}`+"\n", id, len(tt.records), 9+len(tt.records))
 			if got.status != 200 || got.body != want || got.header.Get("Content-Type") != "application/json" {
 				t.Errorf("got %d %s, want %s", got.status, got.body, want)
 			}
-			if parsed, err := uuid.Parse(id); err != nil || parsed.Version() != 7 {
-				t.Errorf("batch %q is no UUID of version 7: %v", id, err)
+			name, found := strings.CutPrefix(id, testInstance+".")
+			if parsed, err := uuid.Parse(name); !found || err != nil || parsed.Version() != 7 || parsed.Variant() != uuid.RFC4122 {
+				t.Errorf("batch %q is not the instance and a UUID of version 7: %v", id, err)
 			}
 			if diff := cmp.Diff(tt.records, in.queue.records); diff != "" {
 				t.Errorf("records (-want +got):\n%s", diff)
@@ -55,10 +56,12 @@ func TestNoRecordsNeedNoKafka(t *testing.T) {
 		q.complete = func(*record.Batch) record.Outcome { t.Error("an empty batch was queued"); return record.Outcome{} }
 	})
 	got := in.post(t, " [ ] ")
-	if got.status != 200 || !strings.HasSuffix(got.body, `"acknowledgement":"Produced","records":0,"placements":[]}`+"\n") {
+	if got.status != 200 || !strings.HasSuffix(got.body, `"acknowledgement":"Produced","durability":"replicas","survives":"everything that the topic survives","records":0,"placements":[]}`+"\n") {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
 }
+
+var ignoreUnexported = cmpopts.IgnoreUnexported(problem{})
 
 func at[T any](v T) *T { return &v }
 
@@ -100,12 +103,12 @@ func TestRefusedRequests(t *testing.T) {
 		},
 		{
 			name: "another path", path: "/log", headers: jsonType, body: `{}`,
-			want: problem{Type: "not-found", Status: 404, Title: "There is nothing here", Detail: `there is nothing at "/log"; records go to POST /logs`},
+			want: problem{Type: "not-found", Status: 404, Title: "There is nothing here", Detail: `there is nothing at "/log"; records go to POST /logs, or, as OTLP, to POST /v1/logs`},
 		},
 		{
 			name: "another method", method: "PUT", headers: jsonType, body: `{}`,
-			want:   problem{Type: "method-not-allowed", Status: 405, Title: "The method is not allowed", Detail: `method is "PUT"; records go to POST /logs`},
-			header: http.Header{"Allow": {"POST"}},
+			want:   problem{Type: "method-not-allowed", Status: 405, Title: "The method is not allowed", Detail: `method is "PUT"; /logs takes POST, OPTIONS`},
+			header: http.Header{"Allow": {"POST, OPTIONS"}},
 		},
 		{
 			name: "declared body too large", headers: jsonType, body: arrayOf(testBodyBytes + 1),
@@ -118,7 +121,7 @@ func TestRefusedRequests(t *testing.T) {
 		{
 			name: "record too large for the topic", headers: jsonType, body: `{}`,
 			change: outcome(record.Outcome{Err: fmt.Errorf("topic %q: %w", "logs", record.ErrTooLarge)}),
-			want:   problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: `Kafka refused a record of batch ID for its size: topic "logs": record is larger than the topic takes; send smaller records, or raise max.message.bytes of the topic`, Batch: "ID"},
+			want:   problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: `Kafka refused a record of batch ID for its size: topic "logs": record is larger than the topic takes; none of its records is in Kafka; send smaller records, or raise max.message.bytes of the topic`, Batch: "ID"},
 		},
 		{
 			name: "larger than the whole queue", headers: jsonType, body: arrayOf(2 << 10),
@@ -147,25 +150,45 @@ func TestRefusedRequests(t *testing.T) {
 			want: problem{Type: "unsupported-media-type", Status: 415, Title: "The media type is not supported", Detail: `Content-Type "application/json; charset" is not readable (mime: invalid media parameter)` + typesTaken},
 		},
 		{
-			name: "compressed", headers: append([]string{"Content-Encoding", "gzip"}, jsonType...), body: `{}`,
-			want:   problem{Type: "unsupported-content-encoding", Status: 415, Title: "The content encoding is not supported", Detail: `Content-Encoding is "gzip"; accepted: identity`},
-			header: http.Header{"Accept-Encoding": {"identity"}},
+			name: "unknown coding", headers: append([]string{"Content-Encoding", "br"}, jsonType...), body: `{}`,
+			want:   problem{Type: "unsupported-content-encoding", Status: 415, Title: "The content encoding is not supported", Detail: `Content-Encoding is "br"; accepted: ` + acceptedCodings},
+			header: http.Header{"Accept-Encoding": {acceptedCodings}},
 		},
 		{
 			name: "queue full", headers: jsonType, body: arrayOf(2 << 10),
 			change: func(_ *Options, q *producerQueue) { q.maxBytes, q.reserved = 4<<10, 2<<10 },
 			want:   problem{Type: "queue-full", Status: 429, Title: "The queue is full", Detail: "reserve 2560 bytes: queue is full; retry later"},
-			header: http.Header{"Retry-After": {"1"}},
+			header: http.Header{"Retry-After": {"2"}}, // 1.2 s, rounded up
+		},
+		{
+			name: "queue full and Kafka away", headers: jsonType, body: arrayOf(2 << 10),
+			change: func(o *Options, q *producerQueue) {
+				q.maxBytes, q.reserved = 4<<10, 2<<10
+				o.Unreachable = func() bool { return true }
+			},
+			want:   problem{Type: "kafka-unreachable", Status: 503, Title: "Kafka does not answer, and the queue is full", Detail: "Kafka does not answer, and reserve 2560 bytes: queue is full; retry later"},
+			header: http.Header{"Retry-After": {"2"}},
+		},
+		{
+			name: "queue broken", headers: jsonType, body: `{}`,
+			change: func(_ *Options, q *producerQueue) { q.refuse = io.ErrClosedPipe },
+			want:   problem{Type: "not-delivered", Status: 503, Title: "The records could not be delivered to Kafka", Detail: "batch ID was not delivered: io: read/write on closed pipe; records are not in Kafka; none of its records is in Kafka, they may be sent again", Batch: "ID"},
+		},
+		{
+			name: "record too large for the topic, in the middle", headers: jsonType, body: `[{},{},{}]`,
+			change: outcome(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}, Err: fmt.Errorf("record 1: %w", record.ErrTooLarge)}),
+			want: problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: "Kafka refused a record of batch ID for its size: record 1: record is larger than the topic takes; the placements name what is in Kafka of it, and sending that again doubles it; send smaller records, or raise max.message.bytes of the topic", Batch: "ID",
+				Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}},
 		},
 		{
 			name: "index of the records does not fit at present", headers: jsonType, body: "[" + strings.Repeat("{},", 500) + "{}]",
 			change: func(_ *Options, q *producerQueue) { q.maxBytes, q.reserved = 8<<10, 5<<10 },
-			want:   problem{Type: "queue-full", Status: 429, Title: "The queue is full", Detail: "reserve 768 bytes: queue is full; retry later"},
+			want:   problem{Type: "queue-full", Status: 429, Title: "The queue is full", Detail: "reserve 1024 bytes: queue is full; retry later"},
 		},
 		{
 			name: "index of the records never fits", headers: jsonType, body: "[" + strings.Repeat("{},", 500) + "{}]",
 			change: func(_ *Options, q *producerQueue) { q.maxBytes = 3 << 10 },
-			want:   problem{Type: "body-too-large", Status: 413, Title: "The body is too large", Detail: "reserve 768 bytes beside 2592 for the same request: larger than the whole queue of 3072 bytes, which queue.maxBytes sets; send fewer records in a request"},
+			want:   problem{Type: "body-too-large", Status: 413, Title: "The body is too large", Detail: "reserve 1024 bytes beside 3072 for the same request: larger than the whole queue of 3072 bytes, which queue.maxBytes sets; send fewer records in a request"},
 		},
 		{
 			name: "draining", headers: jsonType, body: `{}`,
@@ -182,7 +205,7 @@ func TestRefusedRequests(t *testing.T) {
 		{
 			name: "delivered in part", headers: jsonType, body: `[{},{}]`,
 			change: outcome(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}, Err: record.ErrNotDelivered}),
-			want: problem{Type: "not-delivered", Status: 503, Title: "The records could not be delivered to Kafka", Detail: "part of batch ID was not delivered: records are not in Kafka; the placements name what is in Kafka, the records after it may be sent again", Batch: "ID",
+			want: problem{Type: "not-delivered", Status: 503, Title: "The records could not be delivered to Kafka", Detail: "part of batch ID was not delivered: records are not in Kafka; the placements name what is in Kafka of it, and sending that again doubles it, the others may be sent again", Batch: "ID",
 				Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}},
 		},
 		{
@@ -214,7 +237,7 @@ func TestRefusedRequests(t *testing.T) {
 			}
 			name := tt.want.Type
 			tt.want.Type = problemBase + name
-			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreUnexported(problem{})); diff != "" || answer.status != tt.want.Status {
+			if diff := cmp.Diff(tt.want, got, ignoreUnexported); diff != "" || answer.status != tt.want.Status {
 				t.Errorf("status %d, problem (-want +got):\n%s", answer.status, diff)
 			}
 			for field, values := range tt.header {
@@ -223,7 +246,7 @@ func TestRefusedRequests(t *testing.T) {
 				}
 			}
 			expectCounted(t, in, fmt.Sprint(tt.want.Status), name)
-			in.queue.Cancel(before)
+			in.queue.NewAccount().Release(before)
 		})
 	}
 }
@@ -241,7 +264,7 @@ func expectCounted(t *testing.T, in *intake, code, reason string) {
 func TestTooManyRequestsAtOnce(t *testing.T) {
 	holding, letGo := make(chan struct{}), make(chan struct{})
 	in := start(t, func(o *Options, q *producerQueue) {
-		o.MaxInFlight = 1
+		o.Limits.MaxInFlight = 1
 		q.complete = func(b *record.Batch) record.Outcome { close(holding); <-letGo; return deliver(b) }
 	})
 	first := make(chan answer, 1)

@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -17,41 +17,50 @@ type kind struct {
 	name   string
 	status int
 	title  string
-	// retryAfter is sent as Retry-After, in seconds; 0 for none.
+	// retryAfter is sent as Retry-After, in seconds, where nothing better is
+	// known; 0 for none.
 	retryAfter int
 }
 
-// The problems. Those with a 4xx status are the client's to mend, but for 429,
-// which passes by itself. Every name is part of the API.
+// The problems. Those with a 4xx status are the client's to mend, but for 408
+// and 429, which pass by themselves. Every name is part of the API; docs/http.md
+// says what a client should do about each.
 var (
-	notFound                 = kind{name: "not-found", status: http.StatusNotFound, title: "There is nothing here"}
-	methodNotAllowed         = kind{name: "method-not-allowed", status: http.StatusMethodNotAllowed, title: "The method is not allowed"}
-	unsupportedMediaType     = kind{name: "unsupported-media-type", status: http.StatusUnsupportedMediaType, title: "The media type is not supported"}
-	unsupportedContentCoding = kind{name: "unsupported-content-encoding", status: http.StatusUnsupportedMediaType, title: "The content encoding is not supported"}
-	bodyTimeout              = kind{name: "body-timeout", status: http.StatusRequestTimeout, title: "The body came too slowly"}
-	incompleteBody           = kind{name: "incomplete-body", status: http.StatusBadRequest, title: "The body is incomplete"}
-	bodyTooLarge             = kind{name: "body-too-large", status: http.StatusRequestEntityTooLarge, title: "The body is too large"}
-	recordTooLarge           = kind{name: string(record.RecordTooLarge), status: http.StatusRequestEntityTooLarge, title: "A record is too large"}
-	tooManyRequests          = kind{name: "too-many-requests", status: http.StatusTooManyRequests, title: "Too many requests at once", retryAfter: 1}
-	queueFull                = kind{name: "queue-full", status: http.StatusTooManyRequests, title: "The queue is full", retryAfter: 1}
-	draining                 = kind{name: "draining", status: http.StatusServiceUnavailable, title: "The server is shutting down", retryAfter: 1}
-	notDelivered             = kind{name: "not-delivered", status: http.StatusServiceUnavailable, title: "The records could not be delivered to Kafka", retryAfter: 5}
-	outcomeUnknown           = kind{name: "outcome-unknown", status: http.StatusGatewayTimeout, title: "It is not known whether the records are in Kafka"}
-	internalError            = kind{name: "internal-error", status: http.StatusInternalServerError, title: "The server has a fault"}
-)
+	notFound                   = kind{name: "not-found", status: http.StatusNotFound, title: "There is nothing here"}
+	methodNotAllowed           = kind{name: "method-not-allowed", status: http.StatusMethodNotAllowed, title: "The method is not allowed"}
+	unauthorized               = kind{name: "unauthorized", status: http.StatusUnauthorized, title: "Credentials are needed"}
+	forbidden                  = kind{name: "forbidden", status: http.StatusForbidden, title: "The credentials are not good for this"}
+	unknownAcknowledgement     = kind{name: "unknown-acknowledgement", status: http.StatusBadRequest, title: "There is no such acknowledgement"}
+	weakerAcknowledgement      = kind{name: "weaker-acknowledgement", status: http.StatusBadRequest, title: "A weaker acknowledgement is not given"}
+	unavailableAcknowledgement = kind{name: "unavailable-acknowledgement", status: http.StatusBadRequest, title: "The acknowledgement can't be given here"}
+	malformedIdempotencyKey    = kind{name: "malformed-idempotency-key", status: http.StatusBadRequest, title: "The idempotency key is malformed"}
+	idempotencyKeyReused       = kind{name: "idempotency-key-reused", status: http.StatusUnprocessableEntity, title: "The idempotency key was used for another request"}
+	malformedBatchID           = kind{name: "malformed-batch-id", status: http.StatusBadRequest, title: "That is no batch id"}
+	otherInstance              = kind{name: "other-instance", status: http.StatusNotFound, title: "Another instance took the batch"}
+	unknownBatch               = kind{name: "unknown-batch", status: http.StatusNotFound, title: "The batch is not remembered"}
+	unsupportedMediaType       = kind{name: "unsupported-media-type", status: http.StatusUnsupportedMediaType, title: "The media type is not supported"}
+	unsupportedContentCoding   = kind{name: "unsupported-content-encoding", status: http.StatusUnsupportedMediaType, title: "The content encoding is not supported"}
+	malformedEncoding          = kind{name: "malformed-encoding", status: http.StatusBadRequest, title: "The body is not encoded as its header says"}
+	bodyTimeout                = kind{name: "body-timeout", status: http.StatusRequestTimeout, title: "The body came too slowly"}
+	incompleteBody             = kind{name: "incomplete-body", status: http.StatusBadRequest, title: "The body is incomplete"}
+	bodyTooLarge               = kind{name: "body-too-large", status: http.StatusRequestEntityTooLarge, title: "The body is too large"}
+	recordTooLarge             = kind{name: string(record.RecordTooLarge), status: http.StatusRequestEntityTooLarge, title: "A record is too large"}
+	recordRefused              = kind{name: "record-refused", status: http.StatusUnprocessableEntity, title: "The topic does not take a record"}
+	tooManyRequests            = kind{name: "too-many-requests", status: http.StatusTooManyRequests, title: "Too many requests at once", retryAfter: 1}
+	queueFull                  = kind{name: "queue-full", status: http.StatusTooManyRequests, title: "The queue is full", retryAfter: 1}
+	kafkaUnreachable           = kind{name: "kafka-unreachable", status: http.StatusServiceUnavailable, title: "Kafka does not answer, and the queue is full", retryAfter: 5}
+	spoolFull                  = kind{name: "spool-full", status: http.StatusServiceUnavailable, title: "The spool is full", retryAfter: 5}
+	draining                   = kind{name: "draining", status: http.StatusServiceUnavailable, title: "The server is shutting down", retryAfter: 1}
+	notDelivered               = kind{name: "not-delivered", status: http.StatusServiceUnavailable, title: "The records could not be delivered to Kafka", retryAfter: 5}
+	outcomeUnknown             = kind{name: "outcome-unknown", status: http.StatusGatewayTimeout, title: "It is not known whether the records are in Kafka"}
+	internalError              = kind{name: "internal-error", status: http.StatusInternalServerError, title: "The server has a fault"}
 
-// refusedRecords has the kinds of record.ParseError, all but RecordTooLarge,
-// under their own names.
-func refusedRecords(k record.Kind) kind {
-	titles := map[record.Kind]string{
-		record.MalformedJSON:  "The body is not valid JSON",
-		record.InvalidUTF8:    "The body is not valid UTF-8",
-		record.NotAnObject:    "A record is not a JSON object",
-		record.NestingTooDeep: "A record is nested too deeply",
-		record.NoRecords:      "The body holds no records",
-	}
-	return kind{name: string(k), status: http.StatusBadRequest, title: titles[k]}
-}
+	malformedJSON  = kind{name: string(record.MalformedJSON), status: http.StatusBadRequest, title: "The body is not valid JSON"}
+	invalidUTF8    = kind{name: string(record.InvalidUTF8), status: http.StatusBadRequest, title: "The body is not valid UTF-8"}
+	notAnObject    = kind{name: string(record.NotAnObject), status: http.StatusBadRequest, title: "A record is not a JSON object"}
+	nestingTooDeep = kind{name: string(record.NestingTooDeep), status: http.StatusBadRequest, title: "A record is nested too deeply"}
+	noRecords      = kind{name: string(record.NoRecords), status: http.StatusBadRequest, title: "The body holds no records"}
+)
 
 // problem is a refusal as RFC 9457 has it, with members of our own.
 type problem struct {
@@ -61,15 +70,23 @@ type problem struct {
 	Detail string `json:"detail"`
 	// Batch is the id of a batch that had been accepted.
 	Batch string `json:"batch,omitempty"`
+	// Owner is the instance whose batch was looked up.
+	Owner string `json:"owner,omitempty"`
 	// Record is the index of the record that is refused, from 0, and Offset
 	// where in the body the reason was found, in bytes from 0.
 	Record *int   `json:"record,omitempty"`
 	Offset *int64 `json:"offset,omitempty"`
-	// Placements say which leading part of the batch is in Kafka, if any is.
+	// Placements say which records of the batch are in Kafka, if any are.
 	Placements []record.Placement `json:"placements,omitempty"`
 
 	kind    kind
 	headers [][2]string
+	// records is how many the batch has, and rejected what a parser had left
+	// out before: what a dialect that can say "in part" needs.
+	records  int
+	rejected *partial
+	// retryAfter is sent as Retry-After, in seconds; 0 for none.
+	retryAfter int
 	// broken is set where the rest of the body can't be read.
 	broken bool
 	// clientGone is set where nobody is there to read the response.
@@ -77,7 +94,7 @@ type problem struct {
 }
 
 func newProblem(k kind, detail string, args ...any) *problem {
-	return &problem{Type: problemBase + k.name, Title: k.title, Status: k.status, Detail: fmt.Sprintf(detail, args...), kind: k}
+	return &problem{Type: problemBase + k.name, Title: k.title, Status: k.status, Detail: fmt.Sprintf(detail, args...), kind: k, retryAfter: k.retryAfter}
 }
 
 // header adds a header field to the response.
@@ -85,34 +102,12 @@ func (p *problem) header(name, value string) {
 	p.headers = append(p.headers, [2]string{name, value})
 }
 
-// admissionProblem says why the queue granted no reservation.
-func admissionProblem(err error) *problem {
-	switch {
-	case errors.Is(err, record.ErrClosed):
-		return newProblem(draining, "this server takes no more records; send them to another, or retry later")
-	case errors.Is(err, record.ErrNeverFits):
-		return newProblem(bodyTooLarge, "%v, which queue.maxBytes sets; send fewer records in a request", err)
-	case errors.Is(err, record.ErrFull):
-		return newProblem(queueFull, "%v; retry later", err)
+// writeProblem is the refusal of the dialect of POST /logs.
+func writeProblem(_ *http.Request, p *problem, buffer []byte) response {
+	document, err := json.Marshal(p)
+	if err != nil { // a problem holds nothing that can't be encoded
+		panic(err)
 	}
-	return newProblem(internalError, "%v", err)
-}
-
-// parseProblem says why the parser refused the body.
-func parseProblem(err error) *problem {
-	var refusal *record.ParseError
-	if !errors.As(err, &refusal) {
-		return admissionProblem(err)
-	}
-	var p *problem
-	if refusal.Kind == record.RecordTooLarge {
-		p = newProblem(recordTooLarge, "%s (requestLimits.maxRecordBytes)", refusal.Reason)
-	} else {
-		p = newProblem(refusedRecords(refusal.Kind), "%s", refusal.Reason)
-	}
-	p.Offset = &refusal.Offset
-	if refusal.Record >= 0 {
-		p.Record = &refusal.Record
-	}
-	return p
+	buffer = append(append(buffer, document...), '\n') // the next prompt of a person's shell begins on its own line
+	return response{p.Status, "application/problem+json", buffer}
 }

@@ -1,72 +1,118 @@
 package httpapi
 
 import (
-	"errors"
-	"time"
+	"encoding/json"
+	"net/http"
+	"strconv"
 
+	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// produced is the acknowledgement of records that are in Kafka, acknowledged
-// by all in-sync replicas.
-const produced = "Produced"
+// promise is what a receipt says that an acknowledgement means. The words are
+// part of the API.
+type promise struct {
+	acknowledgement string // Produced or Queued
+	durability      string // replicas, leader, spool or memory: what has the records
+	survives        string // what that survives
+}
+
+// How the records are kept.
+const (
+	inReplicas = "replicas"
+	inLeader   = "leader"
+	inSpool    = "spool"
+	inMemory   = "memory"
+)
+
+// promises are what the handler can promise, and how durable delivered records
+// are.
+type promises struct {
+	ofProduced, ofQueued promise
+	delivered            string
+}
+
+func newPromises(spool bool, acks config.RequiredAcks) promises {
+	p := promises{
+		ofProduced: promise{string(config.AcknowledgeProduced), inReplicas, "everything that the topic survives"},
+		ofQueued:   promise{string(config.AcknowledgeQueued), inMemory, "nothing"},
+		delivered:  inReplicas,
+	}
+	if spool {
+		p.ofQueued.durability, p.ofQueued.survives = inSpool, "a crash of the container, not the removal of the pod"
+	}
+	if acks == config.RequiredAcksOne {
+		p.ofQueued.survives += "; once in Kafka, what the leader of the partition survives"
+		p.delivered = inLeader
+	}
+	return p
+}
+
+func (p *promises) promised(queued bool) promise {
+	if queued {
+		return p.ofQueued
+	}
+	return p.ofProduced
+}
 
 // receipt is the answer to an accepted request.
 type receipt struct {
-	// Batch is the id of the batch: a UUID of version 7, so that ids sort
-	// by time (RFC 9562).
-	Batch           string             `json:"batch"`
-	Acknowledgement string             `json:"acknowledgement"`
-	Records         int                `json:"records"`
-	Placements      []record.Placement `json:"placements"`
+	// batch is the id of the batch: the instance, a dot, and a UUID of version
+	// 7, so that the ids of an instance sort by time.
+	batch string
+	promise
+	records    int
+	placements []record.Placement
+	// rejected is what a parser left out, if its dialect allows that.
+	rejected *partial
 }
 
-func newReceipt(batch string, records int, placements []record.Placement) *receipt {
-	if placements == nil {
-		placements = []record.Placement{}
+// status is 200 for what is done, and 202 for what is taken on.
+func (r *receipt) status() int {
+	if r.acknowledgement == string(config.AcknowledgeQueued) {
+		return http.StatusAccepted
 	}
-	return &receipt{Batch: batch, Acknowledgement: produced, Records: records, Placements: placements}
+	return http.StatusOK
 }
 
-// await waits for the outcome of a queued batch. The client's patience and the
-// server's bound only this wait: the batch goes its way without it.
-func (x *exchange) await(batch string, outcome <-chan record.Outcome) (record.Outcome, *problem) {
-	timer := time.NewTimer(x.options.AcknowledgeTimeout)
-	defer timer.Stop()
-	var p *problem
-	select {
-	case o := <-outcome:
-		return o, nil
-	case <-timer.C:
-		p = newProblem(outcomeUnknown, "batch %s was accepted, but Kafka did not acknowledge it within %v; it may still do so, and sending the records again may double them", batch, x.options.AcknowledgeTimeout)
-		x.logger.Warn("batch was not acknowledged in time", "batch", batch, "waited", x.options.AcknowledgeTimeout)
-	case <-x.r.Context().Done():
-		// Half of the connection may still be open, so this is answered too.
-		p = newProblem(outcomeUnknown, "batch %s was accepted, but the connection was closed before Kafka acknowledged it; sending the records again may double them", batch)
-		p.clientGone = true
+// writeReceipt is the receipt of the dialect of POST /logs.
+func writeReceipt(_ *http.Request, r *receipt, buffer []byte) response {
+	b := buffer
+	b = appendJSON(append(b, `{"batch":`...), r.batch)
+	b = appendJSON(append(b, `,"acknowledgement":`...), r.acknowledgement)
+	b = appendJSON(append(b, `,"durability":`...), r.durability)
+	b = appendJSON(append(b, `,"survives":`...), r.survives)
+	b = strconv.AppendInt(append(b, `,"records":`...), int64(r.records), 10)
+	b = append(b, `,"placements":[`...)
+	for i, p := range r.placements {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendPlacement(b, p)
 	}
-	p.Batch = batch
-	return record.Outcome{}, p
+	b = append(b, "]}\n"...) // the next prompt of a person's shell begins on its own line
+	return response{r.status(), "application/json", b}
 }
 
-// outcomeProblem says why an accepted batch is not, or not as a whole, known
-// to be in Kafka. What is in doubt outweighs what is definite.
-func (x *exchange) outcomeProblem(batch string, o record.Outcome) *problem {
-	var p *problem
-	definite := errors.Is(o.Err, record.ErrTooLarge) || errors.Is(o.Err, record.ErrNotDelivered)
-	switch {
-	case errors.Is(o.Err, record.ErrOutcomeUnknown) || !definite:
-		p = newProblem(outcomeUnknown, "batch %s may or may not be in Kafka: %v; sending the records again may double them", batch, o.Err)
-	case errors.Is(o.Err, record.ErrTooLarge):
-		p = newProblem(recordTooLarge, "Kafka refused a record of batch %s for its size: %v; send smaller records, or raise max.message.bytes of the topic", batch, o.Err)
-	case len(o.Placements) > 0:
-		p = newProblem(notDelivered, "part of batch %s was not delivered: %v; the placements name what is in Kafka, the records after it may be sent again", batch, o.Err)
-	default:
-		p = newProblem(notDelivered, "batch %s was not delivered: %v; none of its records is in Kafka, they may be sent again", batch, o.Err)
+func appendPlacement(b []byte, p record.Placement) []byte {
+	b = appendJSON(append(b, `{"topic":`...), p.Topic)
+	b = strconv.AppendInt(append(b, `,"partition":`...), int64(p.Partition), 10)
+	b = strconv.AppendInt(append(b, `,"firstOffset":`...), p.FirstOffset, 10)
+	b = strconv.AppendInt(append(b, `,"lastOffset":`...), p.LastOffset, 10)
+	return append(b, '}')
+}
+
+// appendJSON appends the text as a JSON string. Names of topics and hosts need
+// no escapes; what does is left to encoding/json.
+func appendJSON(b []byte, text string) []byte {
+	if isPlain(text, ' ') {
+		b = append(b, '"')
+		b = append(b, text...)
+		return append(b, '"')
 	}
-	p.Batch, p.Placements = batch, o.Placements
-	if p.Status >= 500 {
-		x.logger.Warn("batch was not acknowledged", "batch", batch, "problem", p.kind.name, "error", o.Err)
+	quoted, err := json.Marshal(text)
+	if err != nil { // every string can be encoded
+		panic(err)
 	}
-	return p
+	return append(b, quoted...)
 }

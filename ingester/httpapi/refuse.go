@@ -3,7 +3,6 @@ package httpapi
 import (
 	"errors"
 	"io"
-	"strconv"
 	"time"
 )
 
@@ -23,41 +22,52 @@ const (
 // body is read to its end first. Before a large one the response is sent at
 // once, for a client that looks can then stop sending; what it still sends is
 // dropped, and the connection is closed.
+//
+// With HTTP/2 it is enough to answer: only the one stream ends, and the bytes
+// that it may still get are few.
 func (x *exchange) refuse(p *problem) {
 	// The reservation must not wait for the client.
 	x.giveBack(0)
-	header := x.w.Header()
-	for _, h := range p.headers {
-		header.Set(h[0], h[1])
+	if p.kind == draining {
+		x.w.Header().Set("Connection", "close")
 	}
-	if p.kind.retryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(p.kind.retryAfter))
+	if x.r.ProtoMajor > 1 {
+		x.sendProblem(p)
+		return
 	}
 	drain := x.mayDrain(p)
+	if x.isAwaited() {
+		// net/http looks for the body nevertheless, as long as it may.
+		_ = x.control.SetReadDeadline(time.Now().Add(drainFirstTime))
+	}
 	if drain && x.r.ContentLength <= drainFirstBytes {
 		x.bodyRead = x.drainBody(drainFirstBytes, drainFirstTime)
 	}
-	if !x.bodyRead || p.kind == draining {
+	if !x.bodyRead {
 		// It also keeps net/http from taking the rest of the body for the
 		// next request.
-		header.Set("Connection", "close")
+		x.w.Header().Set("Connection", "close")
 	}
 	if !drain || x.bodyRead {
-		x.send(p.Status, "application/problem+json", p)
+		x.sendProblem(p)
 		return
 	}
 	// net/http's permission to read the body after the response has begun.
 	_ = x.control.EnableFullDuplex()
-	x.send(p.Status, "application/problem+json", p)
+	x.sendProblem(p)
 	_ = x.control.Flush()
 	x.drainBody(int64(x.options.Limits.MaxBodyBytes), drainAfterTime)
 }
 
-// mayDrain reports whether there is a body that can be read on. A client that
-// waits for "100 Continue" sends none once it has been refused.
+// mayDrain reports whether there is a body that can be read on.
 func (x *exchange) mayDrain(p *problem) bool {
-	waiting := x.r.Header.Get("Expect") != "" && !x.bodyStarted
-	return !x.bodyRead && !p.broken && !waiting
+	return !x.bodyRead && !p.broken && !x.isAwaited()
+}
+
+// isAwaited reports whether the client waits for "100 Continue": it sends no
+// body once it has been refused.
+func (x *exchange) isAwaited() bool {
+	return x.r.Header.Get("Expect") != "" && !x.bodyStarted
 }
 
 // drainBody drops the rest of the body, and reports whether that was at most

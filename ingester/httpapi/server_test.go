@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	testBodyBytes  = 256 << 10
 	testQueueBytes = 4 << 20
+	testInstance   = "orders-ingester-5d4f.logs"
 )
 
 // producerQueue is a queue that is bounded in bytes, with a producer that
@@ -33,6 +34,7 @@ const (
 type producerQueue struct {
 	complete  func(*record.Batch) record.Outcome
 	cancelled func() // called by Cancel, unless it is nil
+	refuse    error  // returned by Put
 	producing sync.WaitGroup
 
 	mu       sync.Mutex
@@ -41,9 +43,71 @@ type producerQueue struct {
 	peak     int64
 	closed   bool
 	records  []string
+	put      []putBatch
+	unheard  int // batches for whose outcome nobody waited
+	accounts int
+	wanted   []int64 // what RetryAfter was asked for
 }
 
-func (q *producerQueue) Reserve(n int64) error {
+// putBatch is what came with the records of a batch.
+type putBatch struct {
+	id, key string
+	headers []record.Header
+	beside  int64 // bytes that are reserved beside its memory
+}
+
+// retryAfter is what the queue says, not a whole number of seconds.
+const retryAfter = 1200 * time.Millisecond
+
+func (q *producerQueue) MaxBytes() int64 { return q.maxBytes }
+
+func (q *producerQueue) NewAccount() record.Account {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.accounts++
+	return (*sharedAccount)(q)
+}
+
+func (q *producerQueue) RetryAfter(n int64) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted = append(q.wanted, n)
+	return retryAfter
+}
+
+func (q *producerQueue) Put(b *record.Batch) error {
+	if q.refuse != nil {
+		return q.refuse
+	}
+	q.produce(b)
+	return nil
+}
+
+// produce takes the batch over.
+func (q *producerQueue) produce(b *record.Batch) {
+	q.mu.Lock()
+	q.put = append(q.put, putBatch{b.ID, b.IdempotencyKey, b.Headers, b.Reserved - b.Memory()})
+	q.mu.Unlock()
+	q.producing.Go(func() {
+		outcome := q.complete(b)
+		q.mu.Lock()
+		for i := range b.Len() {
+			q.records = append(q.records, string(b.Record(i)))
+		}
+		q.mu.Unlock()
+		if !b.Complete(outcome) {
+			q.mu.Lock()
+			q.unheard++
+			q.mu.Unlock()
+		}
+		b.Free()
+	})
+}
+
+// sharedAccount is the account of every connection.
+type sharedAccount producerQueue
+
+func (q *sharedAccount) Reserve(n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -59,29 +123,17 @@ func (q *producerQueue) Reserve(n int64) error {
 	return nil
 }
 
-func (q *producerQueue) MaxBytes() int64 { return q.maxBytes }
-
-func (q *producerQueue) Cancel(n int64) {
+func (q *sharedAccount) Cancel(n int64) {
 	if q.cancelled != nil {
 		q.cancelled()
 	}
+	q.Release(n)
+}
+
+func (q *sharedAccount) Release(n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reserved -= n
-}
-
-func (q *producerQueue) Put(b *record.Batch) error {
-	q.producing.Go(func() {
-		outcome := q.complete(b)
-		q.mu.Lock()
-		for i := range b.Len() {
-			q.records = append(q.records, string(b.Record(i)))
-		}
-		q.mu.Unlock()
-		q.Cancel(b.Reserved)
-		b.Complete(outcome)
-	})
-	return nil
 }
 
 // deliver places each batch at the same offsets.
@@ -93,6 +145,7 @@ func deliver(b *record.Batch) record.Outcome {
 type intake struct {
 	address string
 	handler *Handler
+	server  *http.Server
 	queue   *producerQueue
 	metrics *prometheus.Registry
 	client  *http.Client
@@ -102,7 +155,7 @@ type intake struct {
 // reservation has been given back.
 func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 	t.Helper()
-	options := Options{Limits: config.RequestLimits{MaxBodyBytes: testBodyBytes, MaxRecordBytes: 1 << 10, MaxDepth: 4}}
+	options := Options{Instance: testInstance, Limits: config.RequestLimits{MaxBodyBytes: testBodyBytes, MaxRecordBytes: 1 << 10, MaxDepth: 4}}
 	queue := &producerQueue{maxBytes: testQueueBytes, complete: deliver}
 	if change != nil {
 		change(&options, queue)
@@ -110,7 +163,7 @@ func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 	logger := slog.New(slog.DiscardHandler)
 	in := &intake{queue: queue, metrics: prometheus.NewPedanticRegistry()}
 	in.handler = New(options, queue, logger, in.metrics)
-	server := NewServer(in.handler, options, logger)
+	in.server = NewServer(in.handler, logger)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -119,12 +172,12 @@ func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 	transport := &http.Transport{}
 	in.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
+	serving.Go(func() { _ = in.server.Serve(listener) })
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer cancel()
-		if err := server.Shutdown(ctx); err != nil {
+		if err := in.server.Shutdown(ctx); err != nil {
 			t.Errorf("shut down: %v", err)
 		}
 		serving.Wait()

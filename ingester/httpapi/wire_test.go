@@ -67,14 +67,14 @@ func TestChunkedBodyIsReservedInSteps(t *testing.T) {
 		t.Fatal(got)
 	}
 	// The index begins with one entry of 16 bytes for each 128 bytes of the
-	// body, and is doubled twice for records of 55 bytes.
-	index := int64(size/128+1) * 16
-	if got, want := <-reserved, 4*firstStep+4*index+record.Overhead; got != want {
+	// buffer, and is doubled once for records of 55 bytes.
+	index := record.Capacity((4*firstStep/128 + 1) * 16)
+	if got, want := <-reserved, 4*firstStep+2*index+record.Overhead; got != want {
 		t.Errorf("%d bytes are reserved for the batch, want %d", got, want)
 	}
 	in.queue.mu.Lock()
 	defer in.queue.mu.Unlock()
-	if want := 4*firstStep + (1+2+4)*index + record.Overhead; in.queue.peak != want {
+	if want := max((2+4)*firstStep, 4*firstStep+(1+2)*index) + record.Overhead; in.queue.peak != want {
 		t.Errorf("at most %d bytes were reserved, want %d", in.queue.peak, want)
 	}
 }
@@ -92,7 +92,7 @@ func TestRefusedStepReturnsEverything(t *testing.T) {
 		}
 	})
 	w := in.dial(t)
-	w.write(t, head("Transfer-Encoding: chunked")+chunk(arrayOf(firstStep)))
+	w.write(t, head("Transfer-Encoding: chunked")+chunk(arrayOf(firstStep+1)))
 	got := w.answer(t)
 	if p := got.problem(t); got.status != 429 || p.Type != problemBase+"queue-full" {
 		t.Fatalf("got %d %s", got.status, got.body)
@@ -100,7 +100,7 @@ func TestRefusedStepReturnsEverything(t *testing.T) {
 	if n := <-answeredBefore; n != 0 {
 		t.Error("the reservation was held until the request had been answered")
 	}
-	in.queue.Cancel(others)
+	in.queue.NewAccount().Release(others)
 }
 
 func TestReservationPrecedesTheBody(t *testing.T) {
@@ -110,7 +110,7 @@ func TestReservationPrecedesTheBody(t *testing.T) {
 	in.waitFor(t, "the body to be reserved", func() bool {
 		in.queue.mu.Lock()
 		defer in.queue.mu.Unlock()
-		return in.queue.reserved == 1000+record.Overhead
+		return in.queue.reserved == record.Capacity(1000)+record.Overhead
 	})
 	w.write(t, arrayOf(1000))
 	if got := w.answer(t); got.status != 200 {
@@ -124,12 +124,12 @@ func TestSlowBody(t *testing.T) {
 		"chunked":  head("Transfer-Encoding: chunked") + chunk(`[{"a":1},`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := start(t, func(o *Options, _ *producerQueue) { o.BodyTimeout = 50 * time.Millisecond })
+			in := start(t, func(o *Options, _ *producerQueue) { o.Limits.BodyTimeoutSeconds = 1 })
 			w := in.dial(t)
 			w.write(t, request)
 			got := w.answer(t)
 			p := got.problem(t)
-			if got.status != 408 || p.Type != problemBase+"body-timeout" || !strings.HasPrefix(p.Detail, "9 bytes of the body came within 50ms") {
+			if got.status != 408 || p.Type != problemBase+"body-timeout" || !strings.HasPrefix(p.Detail, "9 bytes of the body came within requestLimits.bodyTimeoutSeconds = 1; ") {
 				t.Errorf("got %d %s", got.status, got.body)
 			}
 			if got.header.Get("Connection") != "close" || !w.closed(t) {
@@ -142,13 +142,13 @@ func TestSlowBody(t *testing.T) {
 // A body's deadline must not reach into the wait for the acknowledgement, or
 // a client that leaves later isn't noticed, nor into the next request.
 func TestBodyTimeoutEndsWithTheBody(t *testing.T) {
-	const bodyTimeout = 50 * time.Millisecond
+	const bodyTimeout = time.Second
 	holding := make(chan struct{})
 	letGo := make(chan struct{})
 	in := start(t, func(o *Options, q *producerQueue) {
-		o.BodyTimeout = bodyTimeout
+		o.Limits.BodyTimeoutSeconds = int(bodyTimeout.Seconds())
 		q.complete = func(b *record.Batch) record.Outcome {
-			<-time.After(3 * bodyTimeout)
+			<-time.After(bodyTimeout + bodyTimeout/4)
 			holding <- struct{}{}
 			<-letGo
 			return deliver(b)

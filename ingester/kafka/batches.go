@@ -40,7 +40,7 @@ type BatchReader struct {
 	codecs  decompressor
 }
 
-// RecordBatch is one record batch. It and the values of its records are valid
+// RecordBatch is one record batch. It and what its records hold are valid
 // until the reader's next Next or Reset.
 type RecordBatch struct {
 	BaseOffset int64
@@ -71,7 +71,10 @@ type RecordBatch struct {
 type Record struct {
 	Offset    int64
 	Timestamp int64  // milliseconds since the Unix epoch
+	Key       []byte // nil when null
 	Value     []byte // nil when null
+
+	headers []byte // as they are stored, unread
 }
 
 // Reset starts over with the records of a fetch that asked for the offset
@@ -86,6 +89,29 @@ func (r *BatchReader) Reset(records []byte, from int64, aborted []AbortedTransac
 // Next returns the next batch that reaches past the asked offset, or io.EOF
 // after the last complete one. Any other error wraps ErrCorrupt.
 func (r *BatchReader) Next() (*RecordBatch, error) {
+	raw, err := r.advance()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.open(raw); err != nil {
+		return nil, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, r.batch.BaseOffset, err)
+	}
+	return &r.batch, nil
+}
+
+// NextHeader is Next for who wants to know which batches there are: control
+// batches and those of aborted transactions are counted like the others, and
+// none yields a record. Nothing is decompressed.
+func (r *BatchReader) NextHeader() (*RecordBatch, error) {
+	if _, err := r.advance(); err != nil {
+		return nil, err
+	}
+	return &r.batch, nil
+}
+
+// advance checks the next batch that reaches past the asked offset and reads
+// its header.
+func (r *BatchReader) advance() ([]byte, error) {
 	for {
 		raw, err := r.cut()
 		if err != nil {
@@ -98,10 +124,11 @@ func (r *BatchReader) Next() (*RecordBatch, error) {
 		if r.batch.NextOffset <= r.from {
 			continue
 		}
-		if err := r.open(raw); err != nil {
-			return nil, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, r.batch.BaseOffset, err)
+		be := binary.BigEndian
+		if want, got := be.Uint32(raw[atChecksum:]), crc32.Checksum(raw[atAttributes:], castagnoli); want != got {
+			return nil, fmt.Errorf("%w at offset %d: checksum is %08x, but its bytes have %08x", ErrCorrupt, r.batch.BaseOffset, want, got)
 		}
-		return &r.batch, nil
+		return raw, nil
 	}
 }
 
@@ -153,13 +180,10 @@ func (b *RecordBatch) parseHeader(raw []byte, earliest int64) error {
 	return nil
 }
 
-// open checks the batch and makes its records readable, if any may be read.
+// open makes the records of a batch readable, if any may be read.
 func (r *BatchReader) open(raw []byte) error {
-	b, be := &r.batch, binary.BigEndian
-	if want, got := be.Uint32(raw[atChecksum:]), crc32.Checksum(raw[atAttributes:], castagnoli); want != got {
-		return fmt.Errorf("checksum is %08x, but its bytes have %08x", want, got)
-	}
-	attributes := be.Uint16(raw[atAttributes:])
+	b := &r.batch
+	attributes := binary.BigEndian.Uint16(raw[atAttributes:])
 	records := raw[batchHeader:]
 	if r.invisible(attributes, records) {
 		b.Count = 0

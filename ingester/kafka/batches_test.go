@@ -16,7 +16,7 @@ import (
 func stored(base int64, producer ProducerID, values ...string) []byte {
 	var b BatchBuilder
 	for i, v := range values {
-		b.Append(100+int64(i), []byte(v))
+		b.Append(100+int64(i), nil, []byte(v), nil)
 	}
 	raw := bytes.Clone(b.Seal(producer, 7))
 	binary.BigEndian.PutUint64(raw[atBaseOffset:], uint64(base))

@@ -25,9 +25,12 @@ const (
 	// requestTimeout bounds one exchange, beside the time that the request
 	// itself asks the broker to wait.
 	requestTimeout = 10 * time.Second
+	// severalTimeout bounds one attempt where a connection may go to several
+	// bootstrap servers, so that one that doesn't answer leaves time for others.
+	severalTimeout = 2 * time.Second
 	// The transport reads the cluster's layout again after a random part of
-	// its TTL. It is short where few topics are asked for, because that is
-	// how a moved leader is found.
+	// its TTL, besides when an exchange failed as if a leader had moved: see
+	// layout.
 	metadataTTL          = 2 * time.Second
 	metadataTTLAllTopics = 10 * time.Second
 )
@@ -39,6 +42,7 @@ type Client struct {
 	config      config.Kafka
 	address     net.Addr
 	transport   *kafkago.Transport
+	layout      layout
 	correlation atomic.Int32
 }
 
@@ -51,12 +55,16 @@ func New(cfg config.Kafka, topics ...string) *Client {
 	if len(topics) == 0 {
 		ttl = metadataTTLAllTopics
 	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if len(cfg.BootstrapServers) > 1 {
+		dialer.Timeout = severalTimeout
+	}
 	return &Client{
 		config:  cfg,
 		address: kafkago.TCP(cfg.BootstrapServers...),
 		// TLS and SASL are set here and in Dialer, and nowhere else.
 		transport: &kafkago.Transport{
-			Dial:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			Dial:           dialer.DialContext,
 			DialTimeout:    dialTimeout,
 			IdleTimeout:    idleTimeout,
 			MetadataTTL:    ttl,
@@ -91,6 +99,9 @@ func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if r.partition >= 0 {
+		c.layout.current(ctx, c.readLayout)
+	}
 	x := &exchange{ctx: ctx, request: r, done: make(chan struct{})}
 	_, err := c.transport.RoundTrip(ctx, c.address, x)
 	if x.abandon() {

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -49,7 +48,7 @@ func TestProduceAndFetch(t *testing.T) {
 		produce := func(epoch int16, sequence int32, values ...string) (int64, error) {
 			builder.Reset()
 			for i, v := range values {
-				builder.Append(1_700_000_000_000-int64(i), []byte(v))
+				builder.Append(time.Now().UnixMilli()-int64(i), nil, []byte(v), nil)
 			}
 			batch := builder.Seal(ProducerID{ID: producer.ID, Epoch: producer.Epoch + epoch}, sequence)
 			return client.Produce(t.Context(), &ProduceRequest{Topic: topic, Partition: 1, Batch: batch, Timeout: 5 * time.Second})
@@ -181,7 +180,7 @@ func TestContextEndsWhileTheBrokerHoldsTheAnswer(t *testing.T) {
 		cancel()
 	}()
 	var builder BatchBuilder
-	builder.Append(1, []byte("x"))
+	builder.Append(1, nil, []byte("x"), nil)
 	_, err := client.Produce(ctx, &ProduceRequest{Topic: "logs", Batch: builder.Seal(ProducerID{}, 0), Timeout: time.Minute})
 	if Classify(err) != InDoubt || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
@@ -199,7 +198,7 @@ func TestAcknowledgementIsLost(t *testing.T) {
 			return &losing{Conn: connection, lose: &lose}, err
 		}
 		var builder BatchBuilder
-		builder.Append(time.Now().UnixMilli(), []byte("once"))
+		builder.Append(time.Now().UnixMilli(), nil, []byte("once"), nil)
 		request := &ProduceRequest{Topic: topic, Partition: 1, Batch: builder.Seal(newProducerID(t, client), 0), Timeout: 5 * time.Second}
 		if _, _, err := client.Offsets(t.Context(), topic, 1); err != nil { // the connection is there
 			t.Fatal(err)
@@ -239,28 +238,6 @@ func (c *losing) Read(b []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	return n, err
-}
-
-func TestLeaderMoves(t *testing.T) {
-	cluster := newFake(t, kfake.NumBrokers(2))
-	client := newClient(t, cluster.ListenAddrs(), "logs")
-	if _, _, err := client.Offsets(t.Context(), "logs", 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := cluster.MoveTopicPartition("logs", 0, 1-cluster.LeaderFor("logs", 0)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for {
-		_, _, err := client.Offsets(ctx, "logs", 0)
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, NotLeader) {
-			t.Fatal(err)
-		}
-	}
 }
 
 // A broker that announces 2 GiB, or nothing, is an error before any memory is

@@ -14,15 +14,6 @@ import (
 	"github.com/segmentio/kafka-go/compress/lz4"
 )
 
-// The codecs, as a batch's attributes number them.
-const (
-	codecNone = iota
-	codecGzip
-	codecSnappy
-	codecLZ4
-	codecZstd
-)
-
 // maxDecompressed bounds the records of one batch once decompressed, in bytes.
 const maxDecompressed = 128 << 20
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/createtopics"
 )
 
 // smallPayload is the most that is copied behind the head of a request, to
@@ -157,4 +158,26 @@ func (r *request) write(w io.Writer) error {
 		return fmt.Errorf("write %s request: %w", r.key, err)
 	}
 	return nil
+}
+
+// layoutReading is a message that sends nothing. To the transport it looks
+// like the creation of no topics, and what it does after one is what is
+// wanted: it reads the layout before it returns. It has no other way to be
+// told (kafka-go v0.4.51, connPool.roundTrip).
+type layoutReading struct{}
+
+// ApiKey implements protocol.Message.
+func (layoutReading) ApiKey() protocol.ApiKey { return protocol.CreateTopics }
+
+// Required implements protocol.RawExchanger.
+func (layoutReading) Required(map[protocol.ApiKey]int16) bool { return true }
+
+// Broker implements protocol.BrokerMessage.
+func (layoutReading) Broker(protocol.Cluster) (protocol.Broker, error) {
+	return protocol.Broker{ID: -1}, nil
+}
+
+// RawExchange implements protocol.RawExchanger.
+func (layoutReading) RawExchange(io.ReadWriter) (protocol.Message, error) {
+	return new(createtopics.Response), nil
 }

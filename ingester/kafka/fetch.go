@@ -32,6 +32,8 @@ type FetchRequest struct {
 	// The broker answers when it has MinBytes, at the latest after MaxWait.
 	MinBytes int
 	MaxWait  time.Duration
+	// Uncommitted also asks for what is behind the first open transaction.
+	Uncommitted bool
 
 	request  request
 	response FetchResponse
@@ -56,7 +58,7 @@ type AbortedTransaction struct {
 	FirstOffset int64
 }
 
-// Fetch reads committed record batches of one partition from its leader. The
+// Fetch reads record batches of one partition from its leader. The
 // response is f's: it is valid until f is used again.
 //
 // The error wraps the code that the leader answered (OffsetOutOfRange,
@@ -73,7 +75,11 @@ func (c *Client) Fetch(ctx context.Context, f *FetchRequest) (*FetchResponse, er
 	h = appendInt32(h, int32(min(f.MaxWait, time.Hour).Milliseconds()))
 	h = appendInt32(h, int32(f.MinBytes))
 	h = appendInt32(h, int32(f.MaxBytes))
-	h = append(h, readCommitted)
+	isolation := byte(readCommitted)
+	if f.Uncommitted {
+		isolation = 0
+	}
+	h = append(h, isolation)
 	h = appendInt32(h, 0)  // no fetch session,
 	h = appendInt32(h, -1) // and none wanted
 	h = appendInt32(h, 1)  // topics
@@ -91,6 +97,7 @@ func (c *Client) Fetch(ctx context.Context, f *FetchRequest) (*FetchResponse, er
 	if err == nil {
 		err = parseFetch(&f.response, r.response, f.Topic, f.Partition)
 	}
+	c.layout.suspect(err)
 	if err != nil {
 		return nil, fmt.Errorf("fetch %s/%d from offset %d: %w", f.Topic, f.Partition, f.Offset, err)
 	}

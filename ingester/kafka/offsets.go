@@ -39,10 +39,13 @@ func (c *Client) listOffset(ctx context.Context, topic string, partition int32, 
 	h = appendInt32(h, -1) // leader epoch: any
 	h = appendInt64(h, which)
 	r.head = h
-	if err := c.do(ctx, r, requestTimeout); err != nil {
-		return 0, err
+	err := c.do(ctx, r, requestTimeout)
+	var offset int64
+	if err == nil {
+		offset, err = parseListOffsets(r.response, topic, partition)
 	}
-	return parseListOffsets(r.response, topic, partition)
+	c.layout.suspect(err)
+	return offset, err
 }
 
 // parseListOffsets reads a ListOffsets response v5 about one partition.

@@ -8,10 +8,27 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
+const produceVersion = 8 // the first whose refusals carry a text
+
+// RequiredAcks says which replicas must have a batch before the leader
+// acknowledges it.
+type RequiredAcks int8
+
 const (
-	produceVersion    = 8 // the first whose refusals carry a text
-	allInSyncReplicas = -1
+	// AcksAll waits for all in-sync replicas.
+	AcksAll RequiredAcks = iota
+	// AcksOne waits for the leader alone. A batch so acknowledged is lost with
+	// its leader, and should be sealed for NoProducer: see there.
+	AcksOne
 )
+
+// number is how the protocol says it.
+func (a RequiredAcks) number() int16 {
+	if a == AcksOne {
+		return 1
+	}
+	return -1
+}
 
 // ProduceRequest sends one record batch to one partition. It may be used again
 // once Produce has returned, and keeps its buffers for that.
@@ -21,6 +38,8 @@ type ProduceRequest struct {
 	// Batch is one record batch, as BatchBuilder seals it. It is read until
 	// Produce returns, and not afterwards.
 	Batch []byte
+	// Acks is whom the leader waits for.
+	Acks RequiredAcks
 	// Timeout bounds how long the broker waits for its in-sync replicas. The
 	// exchange is given a few seconds more.
 	Timeout time.Duration
@@ -28,15 +47,15 @@ type ProduceRequest struct {
 	request request
 }
 
-// Produce sends the batch to the leader of the partition and waits until all
-// in-sync replicas have it. It returns the offset of the batch's first record.
+// Produce sends the batch to the leader of the partition and waits until the
+// replicas that p.Acks names have it. It returns the offset of the batch's first record.
 // What an error means for the batch is told by Classify.
 func (c *Client) Produce(ctx context.Context, p *ProduceRequest) (baseOffset int64, err error) {
 	r := &p.request
 	r.topic, r.partition, r.payload, r.limit = p.Topic, p.Partition, p.Batch, smallResponse
 	c.begin(r, protocol.Produce, produceVersion, false)
 	h := appendInt16(r.head, -1) // no transactional id
-	h = appendInt16(h, allInSyncReplicas)
+	h = appendInt16(h, p.Acks.number())
 	h = appendInt32(h, int32(min(p.Timeout, time.Hour).Milliseconds()))
 	h = appendInt32(h, 1) // topics
 	h = appendString(h, p.Topic)
@@ -49,6 +68,7 @@ func (c *Client) Produce(ctx context.Context, p *ProduceRequest) (baseOffset int
 	if err == nil {
 		baseOffset, err = parseProduce(r.response, p.Topic, p.Partition)
 	}
+	c.layout.suspect(err)
 	if err != nil {
 		return 0, fmt.Errorf("produce to %s/%d: %w", p.Topic, p.Partition, err)
 	}

@@ -14,6 +14,11 @@ type ProducerID struct {
 	Epoch int16
 }
 
+// NoProducer, with the sequence -1, seals a batch that no broker tells from
+// another: sent twice, it is in the log twice. Idempotence promises nothing
+// beneath AcksAll, since a new leader may not know the last sequences.
+var NoProducer = ProducerID{ID: -1, Epoch: -1}
+
 const (
 	initProducerIDVersion = 1
 	smallResponse         = 1 << 20

@@ -3,6 +3,8 @@ package kafka
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
 // minRecordSize is the size of a record whose every field takes one byte.
@@ -29,26 +31,44 @@ func (b *RecordBatch) Err() error { return b.err }
 
 func (b *RecordBatch) read(r *Record) bool {
 	f := fields{rest: b.records}
-	record := fields{rest: f.take(f.varint())}
-	record.take(1) // attributes: none are defined
-	timestampDelta := record.varint()
-	offset := b.BaseOffset + record.varint()
-	record.take(max(record.varint(), 0)) // key
-	length := record.varint()
-	value := record.take(max(length, 0)) // headers follow
-	if f.short || record.short || offset <= b.lastOffset || offset >= b.NextOffset {
+	in := fields{rest: f.take(f.varint())}
+	in.take(1) // attributes: none are defined
+	timestampDelta := in.varint()
+	offset := b.BaseOffset + in.varint()
+	key := in.byteString()
+	value := in.byteString() // headers follow
+	if f.short || in.short || offset <= b.lastOffset || offset >= b.NextOffset {
 		b.err = fmt.Errorf("%w at offset %d: its record %d is malformed", ErrCorrupt, b.BaseOffset, b.Count-b.left-1)
 		return false
 	}
 	b.records, b.lastOffset = f.rest, offset
-	r.Offset, r.Timestamp, r.Value = offset, b.firstTimestamp+timestampDelta, value
+	r.Offset, r.Timestamp, r.Key, r.Value, r.headers = offset, b.firstTimestamp+timestampDelta, key, value, in.rest
 	if b.logAppendTime {
 		r.Timestamp = b.MaxTimestamp
 	}
-	if length < 0 {
-		r.Value = nil
-	}
 	return true
+}
+
+// Headers appends the record's headers to into; their values are valid as long
+// as the record's is. The error wraps ErrCorrupt.
+func (r *Record) Headers(into []record.Header) ([]record.Header, error) {
+	f := fields{rest: r.headers}
+	n := f.varint()
+	if n < 0 || n > int64(len(f.rest)) {
+		f.short, n = true, 0
+	}
+	for range n {
+		key := f.take(f.varint())
+		value := f.byteString()
+		if f.short {
+			break
+		}
+		into = append(into, record.Header{Key: string(key), Value: value})
+	}
+	if f.short {
+		return into, fmt.Errorf("%w: the headers of the record at offset %d are malformed", ErrCorrupt, r.Offset)
+	}
+	return into, nil
 }
 
 // fields reads the fields of a record; short is set when one reaches past the
@@ -81,4 +101,13 @@ func (f *fields) take(n int64) []byte {
 	taken := f.rest[:n:n]
 	f.rest = f.rest[n:]
 	return taken
+}
+
+// byteString is a length and as many bytes; null, of length -1, is nil.
+func (f *fields) byteString() []byte {
+	n := f.varint()
+	if n < 0 {
+		return nil
+	}
+	return f.take(n)
 }

@@ -20,12 +20,17 @@ func backoff(attempt int) time.Duration {
 }
 
 // wait is false when the context ends first.
-func wait(ctx context.Context, d time.Duration) bool {
+func wait(ctx context.Context, d time.Duration) bool { return pause(ctx, nil, d) }
+
+// pause waits; it is false as soon as the context ends, or done is closed.
+func pause(ctx context.Context, done <-chan struct{}, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return true
+	case <-done:
+		return false
 	case <-ctx.Done():
 		return false
 	}

@@ -67,13 +67,11 @@ type prepared struct {
 	taken []*record.Batch
 }
 
-func (e *prepared) Release(int64) {}
-
 func (e *prepared) TakeOlder(_ time.Time, into []*record.Batch) ([]*record.Batch, error) {
 	return into, nil
 }
 
-func (e *prepared) Take(_ context.Context, into []*record.Batch, maxRecords int, maxBytes int64, _ time.Duration) ([]*record.Batch, error) {
+func (e *prepared) Take(_ context.Context, into []*record.Batch, maxRecords int, maxBytes int64, _ time.Duration, _ <-chan struct{}) ([]*record.Batch, error) {
 	if e.left == 0 {
 		return into, io.EOF
 	}
@@ -87,15 +85,32 @@ func (e *prepared) Take(_ context.Context, into []*record.Batch, maxRecords int,
 }
 
 func BenchmarkProducer(b *testing.B) {
+	for _, codec := range []config.Compression{config.CompressionNone, config.CompressionSnappy, config.CompressionLZ4, config.CompressionZstd, config.CompressionGzip} {
+		b.Run(string(codec), func(b *testing.B) {
+			cfg := config.Default().Producer
+			cfg.Compression = codec
+			benchProducer(b, cfg)
+		})
+	}
+	b.Run("keyed", func(b *testing.B) {
+		cfg := config.Default().Producer
+		cfg.KeyField = "text"
+		benchProducer(b, cfg)
+	})
+}
+
+func benchProducer(b *testing.B, cfg config.Producer) {
 	servers, topic := benchTopic(b)
 	s := &prepared{left: b.N}
 	texts := benchTexts()
 	for range b.N {
-		s.taken = append(s.taken, newBatch(b, "bench", texts...))
+		batch := newBatch(b, "bench", texts...)
+		batch.Received = time.Now()
+		s.taken = append(s.taken, batch)
 	}
 	client := kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "bench"}, topic)
 	defer client.Close()
-	p, err := New(config.Default().Producer, topic, client, s, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(cfg, topic, client, s, Options{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -41,31 +41,33 @@ func TestFaultsOfABroker(t *testing.T) {
 		"not the leader":                           {fault(kerr.NotLeaderForPartition, 2), nil, 2, both},
 		"too few replicas":                         {fault(kerr.NotEnoughReplicas, 2), nil, 2, both},
 		"topic not known yet":                      {fault(kerr.UnknownTopicOrPartition, 2), nil, 2, both},
-		"unknown server error":                     {fault(kerr.UnknownServerError, 1), record.ErrOutcomeUnknown, 0, both[1:]},
+		"unknown server error":                     {fault(kerr.UnknownServerError, 1), record.ErrNotDelivered, 0, both[1:]},
 		"sequence is out of order":                 {fault(kerr.OutOfOrderSequenceNumber, 1), nil, 1, both},
 		"producer is unknown":                      {fault(kerr.UnknownProducerID, 1), nil, 1, both},
 		"epoch is old":                             {fault(kerr.InvalidProducerEpoch, 1), nil, 1, both},
 		"never sent is a duplicate":                {fault(kerr.DuplicateSequenceNumber, 1), nil, 1, both},
 		"not authorized":                           {fault(kerr.TopicAuthorizationFailed, 1), record.ErrNotDelivered, 0, both[1:]},
-		"record is invalid":                        {fault(kerr.InvalidRecord, 1), record.ErrNotDelivered, 0, both[1:]},
+		"record is invalid":                        {fault(kerr.InvalidRecord, 1), record.ErrRefused, 0, both[1:]},
 		"too large":                                {fault(kerr.MessageTooLarge, 1), record.ErrTooLarge, 0, both[1:]},
 		"connection is lost":                       {dropProduce(1), nil, 1, both},
-		"lost, then refused":                       {then(fault(kerr.RequestTimedOut, 1), fault(kerr.InvalidRecord, 1)), record.ErrOutcomeUnknown, 1, both},
-		"lost, then too large":                     {then(fault(kerr.RequestTimedOut, 1), fault(kerr.MessageTooLarge, 1)), record.ErrOutcomeUnknown, 1, both},
-		"lost, then a duplicate without an offset": {then(fault(kerr.RequestTimedOut, 1), fault(kerr.DuplicateSequenceNumber, 1)), record.ErrOutcomeUnknown, 1, both},
-		"lost, then the sequence too":              {then(fault(kerr.RequestTimedOut, 1), fault(kerr.OutOfOrderSequenceNumber, 1)), record.ErrOutcomeUnknown, 1, both},
-		"lost, then fenced":                        {then(fault(kerr.RequestTimedOut, 1), fault(kerr.InvalidProducerEpoch, 1)), record.ErrOutcomeUnknown, 1, both},
+		"lost, then refused":                       {then(fault(kerr.RequestTimedOut, 1), fault(kerr.InvalidRecord, 1)), nil, 1, both},
+		"lost, then too large":                     {then(fault(kerr.RequestTimedOut, 1), fault(kerr.MessageTooLarge, 1)), nil, 1, both},
+		"lost, then a duplicate without an offset": {then(fault(kerr.RequestTimedOut, 1), fault(kerr.DuplicateSequenceNumber, 1)), nil, 1, both},
+		"lost, then the sequence too":              {then(fault(kerr.RequestTimedOut, 1), fault(kerr.OutOfOrderSequenceNumber, 1)), nil, 1, both},
+		"lost, then fenced":                        {then(fault(kerr.RequestTimedOut, 1), fault(kerr.InvalidProducerEpoch, 1)), nil, 1, both},
 		"refused, then lost":                       {then(fault(kerr.NotEnoughReplicas, 1), fault(kerr.RequestTimedOut, 1)), nil, 2, both},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := newFake(t)
 			r := start(t, cluster.ListenAddrs(), "logs", config.Default().Producer)
 			c.fault(cluster)
-			first := r.deliver(t, newBatch(t, "1", "one"))
-			if !errors.Is(first.Err, c.want) {
+			one := newBatch(t, "1", "one")
+			r.source.put(one)
+			r.awaitDoubt(t, one)
+			second := r.deliver(t, newBatch(t, "2", "two"))
+			if first := awaited(t, one); !errors.Is(first.Err, c.want) {
 				t.Errorf("outcome is %v, want %v", first.Err, c.want)
 			}
-			second := r.deliver(t, newBatch(t, "2", "two"))
 			last := int64(len(c.log) - 1)
 			if diff := cmp.Diff(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: last, LastOffset: last}}}, second); diff != "" {
 				t.Errorf("second outcome (-want +got):\n%s", diff)
@@ -98,7 +100,8 @@ func dropProduce(n int) func(*kfake.Cluster) {
 }
 
 // A broker that never answers: the batch is given up in doubt at the delivery
-// timeout, and the next one goes out under another epoch.
+// timeout, and the next one goes out under another epoch. When that one is
+// acknowledged, the log tells that the first was appended.
 func TestBrokerNeverAnswers(t *testing.T) {
 	cluster := newFake(t)
 	released := make(chan struct{})
@@ -110,9 +113,9 @@ func TestBrokerNeverAnswers(t *testing.T) {
 	cfg := config.Default().Producer
 	cfg.DeliveryTimeoutSeconds = 1
 	r := start(t, cluster.ListenAddrs(), "logs", cfg)
-	if o := r.deliver(t, newBatch(t, "1", "one")); !errors.Is(o.Err, record.ErrOutcomeUnknown) {
-		t.Errorf("outcome is %v", o.Err)
-	}
+	one := newBatch(t, "1", "one")
+	r.source.put(one)
+	r.awaitDoubt(t, one)
 	cluster.ControlKey(int16(kmsg.Produce), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		var batch kmsg.RecordBatch
 		if err := batch.ReadFrom(request.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records); err == nil {
@@ -131,6 +134,13 @@ func TestBrokerNeverAnswers(t *testing.T) {
 	if epoch := <-epochs; epoch != 1 {
 		t.Errorf("second batch has epoch %d", epoch)
 	}
+	want := record.Outcome{Placements: []record.Placement{{Topic: "logs"}}}
+	if diff := cmp.Diff(want, awaited(t, one)); diff != "" {
+		t.Errorf("the first was appended after all; outcome (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{value("one"), value("two")}, contents(t, r.client, "logs", 0)); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
 }
 
 // A broker whose disk takes nothing: kfake notes the batch's sequence, fails to
@@ -143,14 +153,17 @@ func TestBrokerThatCannotWriteAcknowledgesNothing(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(partition), 0o755), os.RemoveAll(partition), os.WriteFile(partition, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if o := r.deliver(t, newBatch(t, "1", "one")); !errors.Is(o.Err, record.ErrOutcomeUnknown) {
-		t.Errorf("outcome is %+v, want that it is unknown", o)
-	}
+	one := newBatch(t, "1", "one")
+	r.source.put(one)
+	r.awaitDoubt(t, one)
 	if err := os.Remove(partition); err != nil {
 		t.Fatal(err)
 	}
 	if o := r.deliver(t, newBatch(t, "2", "two")); o.Err != nil {
 		t.Errorf("second outcome is %v", o.Err)
+	}
+	if o := awaited(t, one); !errors.Is(o.Err, record.ErrNotDelivered) {
+		t.Errorf("outcome is %+v, want that it is not delivered", o)
 	}
 	if diff := cmp.Diff([]string{value("two")}, contents(t, r.client, "logs", 0)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -166,14 +179,16 @@ func TestGiantRecordFailsAlone(t *testing.T) {
 		newBatch(t, "a", "a0", "a1", "a2"), newBatch(t, "b", "b0", giant, "b2"), newBatch(t, "c", "c0"),
 	}
 	r.source.put(batches...)
-	r.source.close()
-	if err := <-r.done; err != nil {
-		t.Fatal(err)
+	r.finish(t)
+	log := contents(t, r.client, "logs", 0)
+	if got, want := checkOutcomes(t, batches, map[int32][]string{0: log}), (tally{acknowledged: 2, refused: 1}); got != want {
+		t.Errorf("outcomes are %+v, want %+v", got, want)
 	}
-	r.done <- nil
-	_, refused, tooLarge, unknown := checkOutcomes(t, batches, map[int32][]string{0: contents(t, r.client, "logs", 0)})
-	if refused != 0 || tooLarge != 1 || unknown != 0 {
-		t.Errorf("%d not delivered, %d too large, %d unknown", refused, tooLarge, unknown)
+	if len(log) != 6 {
+		t.Errorf("%d records are in Kafka, want all but the giant", len(log))
+	}
+	if o := outcome(t, batches[1]); !strings.Contains(o.Err.Error(), "record 1:") {
+		t.Errorf("the client is told %q, which doesn't name the record", o.Err)
 	}
 }
 
@@ -191,13 +206,9 @@ func TestLeaderMovesUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	r.source.close()
-	if err := <-r.done; err != nil {
-		t.Fatal(err)
-	}
-	r.done <- nil
-	if acknowledged, _, _, _ := checkOutcomes(t, batches, map[int32][]string{0: contents(t, r.client, "logs", 0)}); acknowledged != len(batches) {
-		t.Errorf("%d of %d acknowledged", acknowledged, len(batches))
+	r.finish(t)
+	if got := checkOutcomes(t, batches, map[int32][]string{0: contents(t, r.client, "logs", 0)}); got.acknowledged != len(batches) {
+		t.Errorf("outcomes are %+v, want %d acknowledged", got, len(batches))
 	}
 }
 
@@ -234,11 +245,7 @@ func TestBrokerComesAndGoes(t *testing.T) {
 	put(10, 20)
 	up(port)
 	put(20, 30)
-	r.source.close()
-	if err := <-r.done; err != nil {
-		t.Fatal(err)
-	}
-	r.done <- nil
+	r.finish(t)
 	log := contents(t, r.client, "logs", 0)
 	log = append(log[:10:10], log[11:]...) // all but "up", which came after the first ten
 	for _, b := range batches {
@@ -286,11 +293,7 @@ func TestCancelledWhileTheBrokerHoldsTheAnswer(t *testing.T) {
 }
 
 func TestRealBroker(t *testing.T) {
-	bootstrap := os.Getenv("KAFKA_BOOTSTRAP")
-	if bootstrap == "" {
-		t.Skip("KAFKA_BOOTSTRAP names no broker")
-	}
-	servers := strings.Split(bootstrap, ",")
+	servers := realBroker(t)
 	topic := newTopic(t, servers, 3)
 	r := start(t, servers, topic, config.Default().Producer)
 	var batches []*record.Batch
@@ -306,11 +309,7 @@ func TestRealBroker(t *testing.T) {
 		batches = append(batches, b)
 		r.source.put(b)
 	}
-	r.source.close()
-	if err := <-r.done; err != nil {
-		t.Fatal(err)
-	}
-	r.done <- nil
+	r.finish(t)
 	stored := map[string]int{}
 	for p := range int32(3) {
 		for offset, v := range contents(t, r.client, topic, p) {
@@ -328,14 +327,14 @@ func TestRealBroker(t *testing.T) {
 		i := 0
 		for _, p := range o.Placements {
 			for offset := p.FirstOffset; offset <= p.LastOffset; offset++ {
-				if at := fmt.Sprintf("%d/%d %s", p.Partition, offset, b.Record(i)); stored[at] != 1 {
+				if at := fmt.Sprintf("%d/%d %s", p.Partition, offset, recordsOf(b)[i]); stored[at] != 1 {
 					t.Errorf("batch %s: record %d is not at %s", b.ID, i, at)
 				}
 				i++
 			}
 		}
-		if i != b.Len() {
-			t.Errorf("batch %s: %d of %d records are placed", b.ID, i, b.Len())
+		if i != len(recordsOf(b)) {
+			t.Errorf("batch %s: %d of %d records are placed", b.ID, i, len(recordsOf(b)))
 		}
 	}
 	if got := sum(t, r.metrics.retries); got != 0 {

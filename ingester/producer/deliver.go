@@ -2,8 +2,11 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -13,36 +16,53 @@ import (
 // one attempt.
 const replicaTimeout = 10 * time.Second
 
-// deliver sends the record batch in the builder until its fate is known, at
+// inDoubtError is a record batch that may be in the log, and isn't sent again.
+type inDoubtError struct {
+	verdict kafka.Verdict // of the last attempt
+	cause   error
+}
+
+func (e *inDoubtError) Error() string { return fmt.Sprintf("in doubt: %v", e.cause) }
+func (e *inDoubtError) Unwrap() error { return e.cause }
+
+// deliver sends the record batch in the parcel until its fate is known, at
 // most for the delivery timeout, which counts from here: a batch that waited
-// in the queue while Kafka was away gets all of it. It returns the offset of
-// the first record, or an error that wraps record.ErrTooLarge,
-// record.ErrNotDelivered or record.ErrOutcomeUnknown.
-func (w *worker) deliver(ctx context.Context) (int64, error) {
+// in the queue while Kafka was away gets all of it. With inDoubt, an earlier
+// attempt may have appended it, and it is sealed as it was then.
+//
+// It returns the offset of the first record, or an error: an inDoubtError, or
+// one that wraps record.ErrTooLarge, record.ErrRefused or
+// record.ErrNotDelivered.
+func (w *worker) deliver(ctx context.Context, inDoubt bool) (int64, error) {
 	deadline := time.Now().Add(w.limits.deliveryTimeout)
-	inDoubt := false // any attempt may have appended the batch
 	for attempt := 0; ; attempt++ {
 		offset, verdict, err := w.attempt(ctx, deadline, inDoubt)
 		switch verdict {
 		case kafka.Acknowledged:
-			w.identity.advance(w.builder.Len())
+			w.identity.advance(w.parcel.builder.Len())
 			return offset, nil
+		case kafka.Unexplained:
+			return 0, &inDoubtError{verdict, err}
 		case kafka.InDoubt:
 			inDoubt = true
 		case kafka.Retry:
-		case kafka.Unexplained:
-			return 0, w.giveUp(true, verdict, err)
 		case kafka.TooLarge, kafka.Refused:
-			return 0, w.giveUp(inDoubt, verdict, err)
+			if inDoubt {
+				return 0, &inDoubtError{verdict, err}
+			}
+			return 0, refusal(verdict, err)
 		case kafka.Duplicate, kafka.SequenceLost, kafka.ProducerLost:
 			if inDoubt {
-				return 0, w.giveUp(inDoubt, verdict, err)
+				return 0, &inDoubtError{verdict, err}
 			}
 			w.abandonNumbers(verdict)
 		}
 		if !w.retry(ctx, attempt, deadline, err) {
 			w.away = true
-			return 0, w.giveUp(inDoubt, verdict, err)
+			if inDoubt {
+				return 0, &inDoubtError{verdict, err}
+			}
+			return 0, fmt.Errorf("%w: %w", record.ErrNotDelivered, ended(ctx, err))
 		}
 	}
 }
@@ -57,12 +77,15 @@ func (w *worker) attempt(ctx context.Context, deadline time.Time, inDoubt bool) 
 		if err := w.identify(ctx); err != nil {
 			return 0, kafka.Retry, err
 		}
-		w.produce.Batch = w.builder.Seal(w.identity.producer, w.identity.sequence)
+		if err := w.assign(ctx); err != nil {
+			return 0, kafka.Retry, err
+		}
+		w.produce.Batch = w.parcel.builder.Seal(w.identity.producer, w.identity.sequence)
 	}
 	w.produce.Timeout = max(min(replicaTimeout, time.Until(deadline)), time.Millisecond)
 	began := time.Now()
 	offset, err := w.client.Produce(ctx, &w.produce)
-	w.metrics.observeAttempt(began, err)
+	w.observeAttempt(began, err)
 	return offset, kafka.Classify(err), err
 }
 
@@ -72,32 +95,42 @@ func (w *worker) retry(ctx context.Context, attempt int, deadline time.Time, err
 	if ctx.Err() != nil || time.Until(deadline) <= delay {
 		return false
 	}
-	w.metrics.retries.WithLabelValues(kafka.Reason(err)).Inc()
+	w.metrics.retries.WithLabelValues(reason(err)).Inc()
 	w.troubled(ctx, "record batch not acknowledged, retrying", err, "partition", w.partition, "attempt", attempt+1)
 	return wait(ctx, delay)
 }
 
-// giveUp says what becomes of the records of a batch that isn't sent again.
-// The numbers of a batch in doubt are never used for another.
-func (w *worker) giveUp(inDoubt bool, verdict kafka.Verdict, err error) error {
+// ended is why a batch isn't sent again: at the hard deadline for that alone.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", errStopped, err)
+	}
+	return err
+}
+
+// refusal is a definite refusal that asking again won't change. (A batch whose
+// checksum the broker finds wrong is not one: it was damaged on its way, and is
+// sent again until the delivery timeout.)
+func refusal(verdict kafka.Verdict, err error) error {
 	switch {
-	case inDoubt:
-		w.abandonNumbers(verdict)
-		if verdict == kafka.Duplicate {
-			return fmt.Errorf("%w: the broker has the records and doesn't say where: %w", record.ErrOutcomeUnknown, err)
-		}
-		return fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
 	case verdict == kafka.TooLarge:
 		return fmt.Errorf("%w: %w", record.ErrTooLarge, err)
-	default:
+	case errors.Is(err, kafkago.InvalidRecord) || errors.Is(err, kafkago.InvalidTimestamp):
+		return fmt.Errorf("%w: %w", record.ErrRefused, err)
+	default: // it is not about these records: no permission, for example
 		return fmt.Errorf("%w: %w", record.ErrNotDelivered, err)
 	}
+}
+
+// poisoned says that one of the records is why a record batch was refused.
+func poisoned(err error) bool {
+	return errors.Is(err, record.ErrTooLarge) || errors.Is(err, record.ErrRefused)
 }
 
 // abandonNumbers moves on to numbers that nobody has used. A raised epoch is
 // enough while the brokers know the producer id as ours.
 func (w *worker) abandonNumbers(verdict kafka.Verdict) {
-	if verdict == kafka.ProducerLost || verdict == kafka.Duplicate {
+	if verdict == kafka.ProducerLost {
 		w.identity.lose()
 		return
 	}

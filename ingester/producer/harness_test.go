@@ -4,10 +4,11 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	kafkago "github.com/segmentio/kafka-go"
@@ -22,19 +23,27 @@ import (
 type run struct {
 	client  *kafka.Client
 	source  *source
+	letters *letters
 	metrics *metrics
 	stop    context.CancelFunc
 	done    chan error
 }
 
 // start runs a producer until the test ends.
-func start(t testing.TB, servers []string, topic string, cfg config.Producer) *run {
+func start(t testing.TB, servers []string, topic string, cfg config.Producer, options ...Options) *run {
 	t.Helper()
 	r := &run{
 		client: kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "test"}, topic),
-		source: newSource(), done: make(chan error, 1),
+		source: newSource(), letters: &letters{}, done: make(chan error, 1),
 	}
-	p, err := New(cfg, topic, r.client, r.source, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	o := Options{}
+	if len(options) > 0 {
+		o = options[0]
+	}
+	if o.DeadLetters == nil {
+		o.DeadLetters = r.letters
+	}
+	p, err := New(cfg, topic, r.client, r.source, o, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,13 +67,70 @@ func start(t testing.TB, servers []string, topic string, cfg config.Producer) *r
 func (r *run) deliver(t testing.TB, b *record.Batch) record.Outcome {
 	t.Helper()
 	r.source.put(b)
+	return awaited(t, b)
+}
+
+// awaitDoubt waits until a batch is in doubt, or settled.
+func (r *run) awaitDoubt(t testing.TB, b *record.Batch) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); testutil.ToFloat64(r.metrics.inDoubt) == 0 && len(settled(b)) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("batch %s is neither in doubt nor settled", b.ID)
+		}
+	}
+}
+
+// finish lets the producer deliver all that it was given, and end.
+func (r *run) finish(t testing.TB) {
+	t.Helper()
+	r.source.close()
 	select {
-	case o := <-b.Outcome():
+	case err := <-r.done:
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.done <- nil
+	case <-time.After(60 * time.Second):
+		t.Fatal("Run didn't end")
+	}
+}
+
+// awaited is the outcome of a batch, once it is known.
+func awaited(t testing.TB, b *record.Batch) record.Outcome {
+	t.Helper()
+	select {
+	case o := <-settled(b):
 		return o
 	case <-time.After(30 * time.Second):
 		t.Fatalf("batch %s was not completed", b.ID)
 		return record.Outcome{}
 	}
+}
+
+// letters are dead letters in memory.
+type letters struct {
+	mu   sync.Mutex
+	put  []record.DeadLetter
+	fail error
+}
+
+func (l *letters) Put(_ context.Context, letter record.DeadLetter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	for i, r := range letter.Records {
+		letter.Records[i] = slices.Clone(r)
+	}
+	l.put = append(l.put, letter)
+	return nil
+}
+
+func (l *letters) all() []record.DeadLetter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.put)
 }
 
 // contents are the values of a partition's log.
@@ -133,20 +199,5 @@ func (c asCollector) Collect(m chan<- prometheus.Metric) { m <- c.Metric }
 
 func newTopic(t testing.TB, servers []string, partitions int) string {
 	t.Helper()
-	client := kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "test"})
-	defer client.Close()
-	name := "test." + uuid.NewString()
-	created, err := client.Admin().CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{
-		Topics: []kafkago.TopicConfig{{Topic: name, NumPartitions: partitions, ReplicationFactor: 1}},
-	})
-	if err == nil {
-		err = created.Errors[name]
-	}
-	if err != nil {
-		t.Fatalf("create topic: %v", err)
-	}
-	for p := range int32(partitions) { // a leader knows that it is one some time after
-		_ = contents(t, client, name, p)
-	}
-	return name
+	return createTopic(t, servers, kafkago.TopicConfig{NumPartitions: partitions})
 }

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -12,14 +11,22 @@ import (
 )
 
 type metrics struct {
-	records   prometheus.Counter
-	bytes     prometheus.Counter
-	batches   prometheus.Counter
-	retries   *prometheus.CounterVec
-	refused   *prometheus.CounterVec
-	unknown   prometheus.Counter
-	duration  prometheus.Histogram
-	reachable prometheus.Gauge
+	records      prometheus.Counter
+	bytes        prometheus.Counter
+	batches      prometheus.Counter
+	batchRecords prometheus.Histogram
+	batchBytes   prometheus.Histogram
+	inFlight     prometheus.Gauge
+	retries      *prometheus.CounterVec
+	refused      *prometheus.CounterVec
+	unknown      prometheus.Counter
+	doubts       *prometheus.CounterVec
+	inDoubt      prometheus.Gauge
+	deadLettered prometheus.Counter
+	lost         prometheus.Counter
+	duration     prometheus.Histogram
+	delivery     prometheus.Histogram
+	reachable    prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -27,50 +34,64 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help}
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help})
+	}
+	histogram := func(name, help string, first, factor float64, n int) prometheus.Histogram {
+		return f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help,
+			Buckets: prometheus.ExponentialBuckets(first, factor, n),
+		})
+	}
 	return &metrics{
-		records: f.NewCounter(counter("acknowledged_records_total", "Records that all in-sync replicas have acknowledged.")),
-		bytes:   f.NewCounter(counter("acknowledged_bytes_total", "Bytes of the record batches that all in-sync replicas have acknowledged.")),
-		batches: f.NewCounter(counter("acknowledged_batches_total", "Record batches that all in-sync replicas have acknowledged.")),
-		retries: f.NewCounterVec(counter("retries_total", "Attempts to send a record batch that were followed by another, by why they failed."), []string{"reason"}),
-		refused: f.NewCounterVec(counter("refused_records_total", "Records that are definitely not in Kafka and were given up, by why."), []string{"reason"}),
-		unknown: f.NewCounter(counter("unknown_records_total", "Records that were given up in doubt: they may or may not be in Kafka.")),
-		duration: f.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "logpipeline", Subsystem: "producer", Name: "produce_duration_seconds",
-			Help:    "Time from sending a record batch to its answer, one attempt.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
-		}),
-		reachable: f.NewGauge(prometheus.GaugeOpts{
-			Namespace: "logpipeline", Subsystem: "producer", Name: "kafka_reachable",
-			Help: "1 when a broker answered the last request, 0 when none did.",
-		}),
+		records:      f.NewCounter(counter("acknowledged_records_total", "Records that the required replicas have acknowledged.")),
+		bytes:        f.NewCounter(counter("acknowledged_bytes_total", "Bytes, as sent, of the record batches that the required replicas have acknowledged.")),
+		batches:      f.NewCounter(counter("acknowledged_batches_total", "Record batches that the required replicas have acknowledged.")),
+		batchRecords: histogram("batch_records", "Records of the record batches that were acknowledged.", 1, 4, 10),
+		batchBytes:   histogram("batch_bytes", "Bytes, as sent, of the record batches that were acknowledged.", 256, 4, 10),
+		inFlight:     gauge("in_flight_records", "Records that are being sent or sent again."),
+		retries:      f.NewCounterVec(counter("retries_total", "Attempts to send a record batch that were followed by another, by why they failed."), []string{"reason"}),
+		refused:      f.NewCounterVec(counter("refused_records_total", "Records that are definitely not in Kafka and were given up, by why."), []string{"reason"}),
+		unknown:      f.NewCounter(counter("unknown_records_total", "Records that were given up in doubt: they may or may not be in Kafka.")),
+		doubts:       f.NewCounterVec(counter("doubts_total", "Record batches given up in doubt, by what the log said then: found, absent or unknown."), []string{"resolved"}),
+		inDoubt:      gauge("in_doubt_batches", "Record batches in doubt that wait for the log to be searched, or for one that fences them."),
+		deadLettered: f.NewCounter(counter("dead_lettered_records_total", "Records that were given up and kept as dead letters.")),
+		lost:         f.NewCounter(counter("lost_records_total", "Records that were given up and could not be dead-lettered.")),
+		duration:     histogram("produce_duration_seconds", "Time from sending a record batch to its answer, one attempt.", 0.0005, 2, 16),
+		delivery:     histogram("delivery_duration_seconds", "Time from the receipt of a request's records to the acknowledgement of all of them.", 0.001, 2, 18),
+		reachable:    gauge("kafka_reachable", "1 when a broker answered the last request, 0 when none did."),
 	}
 }
 
-func (m *metrics) observeReachable(err error) {
-	if errors.Is(err, kafka.ErrUnreachable) {
-		m.reachable.Set(0)
-	} else {
-		m.reachable.Set(1)
-	}
-}
-
-func (m *metrics) observeAttempt(began time.Time, err error) {
-	m.observeReachable(err)
-	if err == nil {
-		m.duration.Observe(time.Since(began).Seconds())
-	}
-}
-
+// acknowledged counts a record batch.
 func (m *metrics) acknowledged(records, bytes int) {
 	m.records.Add(float64(records))
 	m.bytes.Add(float64(bytes))
 	m.batches.Inc()
+	m.batchRecords.Observe(float64(records))
+	m.batchBytes.Observe(float64(bytes))
 }
 
+// resolved counts a doubt that is none any more: found, absent or unknown.
+func (m *metrics) resolved(how string) { m.doubts.WithLabelValues(how).Inc() }
+
+// failed counts records that were given up.
 func (m *metrics) failed(records int, err error) {
 	if errors.Is(err, record.ErrOutcomeUnknown) {
 		m.unknown.Add(float64(records))
 		return
 	}
-	m.refused.WithLabelValues(kafka.Reason(err)).Add(float64(records))
+	m.refused.WithLabelValues(reason(err)).Add(float64(records))
+}
+
+// reason names an error in a word, for a metric's label.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, errJournal):
+		return "journal"
+	case errors.Is(err, errStopped):
+		return errStopped.Error()
+	default:
+		return kafka.Reason(err)
+	}
 }

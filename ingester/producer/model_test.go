@@ -33,6 +33,7 @@ type model struct {
 
 type modelLog struct {
 	values    []string
+	appended  []modelAppend
 	producers map[int64]modelProducer
 	late      []modelBatch // on their way still, although their sender gave them up
 }
@@ -49,6 +50,11 @@ type modelBatch struct {
 	producer kafka.ProducerID
 	sequence int32
 	values   []string
+}
+
+type modelAppend struct {
+	batch modelBatch
+	base  int64
 }
 
 type numbers struct {
@@ -111,7 +117,7 @@ func (m *model) Produce(_ context.Context, request *kafka.ProduceRequest) (int64
 	if !m.fails() {
 		return m.appendNow(request, log, batch)
 	}
-	switch m.random.IntN(7) {
+	switch m.random.IntN(8) {
 	case 0:
 		return 0, &kafka.ExchangeError{Sent: false, Err: errors.New("refused")}
 	case 1:
@@ -130,11 +136,44 @@ func (m *model) Produce(_ context.Context, request *kafka.ProduceRequest) (int64
 		_, _ = m.appendNow(request, log, batch)
 		m.begin(request, batch)
 		return 0, kafkago.NotLeaderForPartition
+	case 6: // a failure without a code, before or after it appended
+		if m.random.IntN(2) == 0 {
+			_, _ = m.appendNow(request, log, batch)
+		}
+		m.begin(request, batch)
+		return 0, kafkago.Unknown
 	default: // what is known of the producer has expired, and nothing of it is under way
 		log.late = nil
 		delete(log.producers, batch.producer.ID)
 		return 0, kafkago.UnknownProducerId
 	}
+}
+
+func (m *model) Offsets(_ context.Context, _ string, partition int32) (start, end int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fails() {
+		return 0, 0, kafkago.NotLeaderForPartition
+	}
+	return 0, int64(len(m.logs[partition].values)), nil
+}
+
+func (m *model) FindBatch(_ context.Context, _ string, partition int32, from, to int64, producer kafka.ProducerID, sequence int32) (int64, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log := m.logs[partition]
+	if to < 0 {
+		to = int64(len(log.values))
+	}
+	if m.fails() {
+		return 0, false, []error{kafka.ErrSearchUndecided, &kafka.ExchangeError{Sent: true, Err: io.ErrUnexpectedEOF}, kafkago.TopicAuthorizationFailed}[m.random.IntN(3)]
+	}
+	for _, a := range log.appended {
+		if a.base >= from && a.base < to && a.batch.producer == producer && a.batch.sequence == sequence {
+			return a.base, true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // begin notes that the batch may be in the log from now on.
@@ -177,6 +216,7 @@ func (l *modelLog) append(batch modelBatch) (int64, error) {
 	}
 	base := int64(len(l.values))
 	l.values = append(l.values, batch.values...)
+	l.appended = append(l.appended, modelAppend{batch, base})
 	l.producers[batch.producer.ID] = modelProducer{
 		epoch: batch.producer.Epoch, next: batch.sequence + int32(len(batch.values)),
 		last: batch.sequence, lastCount: len(batch.values), lastBase: base,

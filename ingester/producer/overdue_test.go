@@ -32,17 +32,26 @@ func (unreachable) Produce(context.Context, *kafka.ProduceRequest) (int64, error
 	return 0, kafka.ErrUnreachable
 }
 
+func (unreachable) Offsets(context.Context, string, int32) (start, end int64, err error) {
+	return 0, 0, kafka.ErrUnreachable
+}
+
+func (unreachable) FindBatch(context.Context, string, int32, int64, int64, kafka.ProducerID, int32) (int64, bool, error) {
+	return 0, false, kafka.ErrUnreachable
+}
+
 // away runs a producer without a Kafka on a queue that holds one batch.
 func away(ctx context.Context, t *testing.T) (*queue.Queue, *record.Batch, <-chan error) {
-	q := queue.New(1000, prometheus.NewRegistry())
+	q := queue.New(2000, prometheus.NewRegistry())
 	b := newBatch(t, "waiting", "a", "b")
 	b.Received = time.Now()
-	if err := errors.Join(q.Reserve(b.Reserved), q.Put(b)); err != nil {
+	b.Account = q.NewAccount()
+	if err := errors.Join(b.Account.Reserve(b.Reserved), q.Put(b)); err != nil {
 		t.Fatal(err)
 	}
 	cfg := config.Default().Producer
 	cfg.DeliveryTimeoutSeconds = 10
-	p, err := New(cfg, "logs", unreachable{}, q, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(cfg, "logs", unreachable{}, q, Options{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,10 +71,11 @@ func TestBatchThatNobodyCanTakeIsGivenUpInTime(t *testing.T) {
 		if waited := time.Since(began); waited < 10*time.Second || waited > 11*time.Second {
 			t.Errorf("given up after %v, want about 10 s", waited)
 		}
-		if err := q.Reserve(1000); err != nil {
+		other := q.NewAccount()
+		if err := other.Reserve(q.MaxBytes()); err != nil {
 			t.Errorf("its bytes were not given back: %v", err)
 		}
-		q.Cancel(1000)
+		other.Cancel(q.MaxBytes())
 		q.Close()
 		if err := <-ended; err != nil {
 			t.Errorf("Run = %v after the queue's end, want nil", err)

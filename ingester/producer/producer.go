@@ -1,29 +1,33 @@
 // Package producer moves batches from the queue into Kafka: every record of
 // every batch that it takes is delivered, or its batch is told that it wasn't,
-// or that nobody knows.
+// or that nobody knows. What nobody can be told any more is dead-lettered.
 //
 // One worker per partition sends one record batch at a time. A worker that
 // waits for a broker takes nothing from the queue, so a partition without a
 // leader gets no records. The workers take turns at the queue: one collects
 // until its record batch is full or has waited long enough, while the others
-// send theirs; that fills record batches as a sticky partitioner does.
+// send theirs; that fills record batches as a sticky partitioner does. Where a
+// key chooses the partition, one goroutine leads the records from the queue to
+// a lane for each worker instead.
 //
 // Each worker writes under a producer id of its own, and keeps this: numbers
 // (producer id, epoch, sequence) that were sent are used for other bytes only
 // after a definite refusal of a batch that was never in doubt. A broker
 // compares the numbers, never the bytes, so that reuse would acknowledge a
 // batch and lose it. Hence a batch in doubt is only ever resent as it was, and
-// giving it up raises the epoch.
+// giving it up raises the epoch. What then became of it, the log tells: see
+// doubt.
 package producer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
@@ -31,21 +35,20 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// Source is the queue. A request's records stay together: what Take yields is
-// the producer's until it has completed it and released its bytes.
+// Source is the queue. What Take yields is the producer's until it has
+// completed and freed it.
 type Source interface {
 	// Take blocks for a first batch and then waits up to maxDelay for more,
-	// until a limit is reached; a batch that exceeds the limits comes alone.
+	// until a limit is reached or lull yields a value; a batch that exceeds the
+	// limits comes alone.
 	// The batches are appended to into. It returns io.EOF once the source is
 	// closed and empty, or the context's error; with either it returns
 	// nothing.
-	Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration) ([]*record.Batch, error)
+	Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration, lull <-chan struct{}) ([]*record.Batch, error)
 	// TakeOlder takes, without waiting, the batches from the front that were
 	// received before t. It returns io.EOF with them once the source is closed
 	// and empty.
 	TakeOlder(t time.Time, into []*record.Batch) ([]*record.Batch, error)
-	// Release gives back the bytes that a batch reserved.
-	Release(bytes int64)
 }
 
 // Client sends requests to Kafka; *kafka.Client is one.
@@ -53,6 +56,13 @@ type Client interface {
 	Topic(ctx context.Context, name string) (kafka.Topic, error)
 	InitProducerID(ctx context.Context) (kafka.ProducerID, error)
 	Produce(ctx context.Context, request *kafka.ProduceRequest) (baseOffset int64, err error)
+	Log
+}
+
+// Log is what is asked when a record batch is in doubt.
+type Log interface {
+	Offsets(ctx context.Context, topic string, partition int32) (start, end int64, err error)
+	FindBatch(ctx context.Context, topic string, partition int32, from, to int64, producer kafka.ProducerID, sequence int32) (offset int64, found bool, err error)
 }
 
 const (
@@ -64,54 +74,28 @@ const (
 
 // Producer is made by New and works while Run does.
 type Producer struct {
-	topic   string
-	limits  limits
-	client  Client
-	source  Source
-	logger  *slog.Logger
-	metrics *metrics
-	trouble rate.Sometimes // logs of what is retried
-	turn    chan struct{}  // held by the worker that collects
-	drained chan struct{}  // closed when the source has ended
-	drain   sync.Once
-}
-
-// limits are the configuration in the units of the code.
-type limits struct {
-	records         int
-	bytes           int
-	delay           time.Duration
-	deliveryTimeout time.Duration
-}
-
-// New returns a producer that will write to topic, or an error when a limit of
-// cfg can't be kept. The metrics are registered with reg.
-func New(cfg config.Producer, topic string, client Client, source Source, logger *slog.Logger, reg prometheus.Registerer) (*Producer, error) {
-	l := limits{
-		records:         cfg.BatchRecords,
-		bytes:           int(cfg.BatchBytes),
-		delay:           time.Duration(cfg.BatchMaxDelayMilliseconds) * time.Millisecond,
-		deliveryTimeout: time.Duration(cfg.DeliveryTimeoutSeconds) * time.Second,
-	}
-	switch {
-	case topic == "":
-		return nil, fmt.Errorf("topic is empty: name the topic to write to")
-	case l.records < 1:
-		return nil, fmt.Errorf("producer.batchRecords is %d: set it to at least 1", cfg.BatchRecords)
-	case l.bytes < 1:
-		return nil, fmt.Errorf("producer.batchBytes is %d: set it to at least 1", cfg.BatchBytes)
-	case l.delay < 0:
-		return nil, fmt.Errorf("producer.batchMaxDelayMilliseconds is %d: set it to at least 0", cfg.BatchMaxDelayMilliseconds)
-	case l.deliveryTimeout <= 0:
-		return nil, fmt.Errorf("producer.deliveryTimeoutSeconds is %d: set it to at least 1", cfg.DeliveryTimeoutSeconds)
-	}
-	return &Producer{
-		topic: topic, limits: l, client: client, source: source, logger: logger,
-		metrics: newMetrics(reg),
-		trouble: rate.Sometimes{First: 1, Interval: logInterval},
-		turn:    make(chan struct{}, 1),
-		drained: make(chan struct{}),
-	}, nil
+	topic       string
+	cfg         config.Producer
+	limits      limits
+	keys        keys
+	client      Client
+	source      Source
+	deadLetters DeadLetters
+	journal     Journal
+	acknowledge config.Acknowledge
+	reopened    map[int32][]record.Reopened // by partition
+	logger      *slog.Logger
+	metrics     *metrics
+	trouble     rate.Sometimes           // logs of what is retried
+	turn        chan struct{}            // held by the worker that collects
+	lull        chan struct{}            // a token: nothing is on its way, or something has been answered since the last collection
+	builders    chan *kafka.BatchBuilder // those that no worker uses
+	routes      *routes
+	unreachable atomic.Bool
+	drained     chan struct{} // closed when the source has ended
+	drain       sync.Once
+	ending      sync.Once // sets end
+	end         time.Time // of what may outlast the hard deadline
 }
 
 // Run delivers until the source has ended and all that was taken is completed;
@@ -119,80 +103,92 @@ func New(cfg config.Producer, topic string, client Client, source Source, logger
 // reached, is waited for, and nothing is taken meanwhile; nor is the end of the
 // source noticed then.
 //
-// The end of ctx is the hard deadline: what is in hand is completed as not
-// delivered, or as unknown if it may have reached a broker, and Run returns the
-// context's error. What is still in the source stays there. In both cases every
-// goroutine has ended. Run is called once.
+// The end of ctx is the hard deadline: what is in hand, in the source or left
+// of an earlier run is completed as not delivered, or as unknown if it may have
+// reached a broker, within 5 s more, and Run returns the context's error. In
+// both cases every goroutine has ended. Run is called once.
 func (p *Producer) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	workers.Go(func() { p.expire(ctx) })
-	running := map[int32]bool{}
+	expiring, expired := context.WithCancel(ctx)
+	var expirer, workers sync.WaitGroup
+	expirer.Go(func() { p.expire(expiring) })
+	p.startAll(ctx, &workers)
+	workers.Wait()
+	expired()
+	expirer.Wait()
+	p.leaveReopened(ctx)
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("stop the producer with %d records in the queue: %w", p.abandon(ctx), ctx.Err())
+}
+
+// startAll gives a worker to every partition, and to those that come later,
+// until the source or the context has ended.
+func (p *Producer) startAll(ctx context.Context, workers *sync.WaitGroup) {
+	started := 0
 	for attempt := 0; ; {
-		pause := refreshInterval
+		delay := refreshInterval
 		topic, err := p.client.Topic(ctx, p.topic)
-		p.metrics.observeReachable(err)
+		p.observeReachable(err)
 		if err != nil {
-			pause = backoff(attempt)
+			delay = backoff(attempt)
 			attempt++
 			p.troubled(ctx, "topic can't be described, retrying", err)
 		} else {
 			attempt = 0
-			p.startWorkers(ctx, topic, running, &workers)
+			p.startWorkers(ctx, topic, &started, workers)
 		}
-		if !p.pause(ctx, pause) {
-			break
+		if !pause(ctx, p.drained, delay) {
+			return
 		}
 	}
-	workers.Wait()
-	if ctx.Err() == nil {
-		return nil
-	}
-	return fmt.Errorf("stop the producer with %d records in the queue: %w", p.abandon(), ctx.Err())
 }
 
-// startWorkers gives a worker to every partition that has none yet.
-func (p *Producer) startWorkers(ctx context.Context, topic kafka.Topic, running map[int32]bool, workers *sync.WaitGroup) {
-	for _, partition := range topic.Partitions {
-		if running[partition.ID] {
-			continue
+// startWorkers starts those of new partitions, which Kafka numbers from 0 on.
+func (p *Producer) startWorkers(ctx context.Context, topic kafka.Topic, started *int, workers *sync.WaitGroup) {
+	first := *started == 0
+	for ; *started < len(topic.Partitions); *started++ {
+		partition := int32(*started)
+		w := newWorker(p, partition, topic.ID)
+		w.reopened = p.reopened[partition]
+		delete(p.reopened, partition)
+		if p.keys.wanted {
+			w.feed = p.routes.lane(partition)
+		} else {
+			w.feed = &turns{Producer: p}
 		}
-		running[partition.ID] = true
-		w := newWorker(p, partition.ID)
 		workers.Go(func() { w.run(ctx) })
 	}
-}
-
-// pause waits; it is false as soon as the context or the source has ended.
-func (p *Producer) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-p.drained:
-		return false
-	case <-ctx.Done():
-		return false
+	if first && *started > 0 && p.keys.wanted {
+		workers.Go(func() { p.routes.run(ctx) })
 	}
 }
 
-// collect waits for the worker's turn and takes a group of batches. They are
-// appended to into.
-func (p *Producer) collect(ctx context.Context, into []*record.Batch) ([]*record.Batch, error) {
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
-		return into, ctx.Err()
+// leaveReopened leaves to the spool what no worker could take.
+func (p *Producer) leaveReopened(ctx context.Context) {
+	for partition, left := range p.reopened {
+		for _, r := range left {
+			p.giveBackAt(ctx, partition, r.Batches, errStopped)
+		}
 	}
-	defer func() { <-p.turn }()
-	return p.source.Take(ctx, into, p.limits.records, int64(p.limits.bytes), p.limits.delay)
 }
 
-// complete tells a batch what became of it and gives its bytes back.
-func (p *Producer) complete(b *record.Batch, o record.Outcome) {
-	reserved := b.Reserved
-	b.Complete(o)
-	p.source.Release(reserved)
+// Unreachable says that no broker answered the last request.
+func (p *Producer) Unreachable() bool { return p.unreachable.Load() }
+
+// observeReachable notes whether a broker answered.
+func (p *Producer) observeReachable(err error) {
+	away := errors.Is(err, kafka.ErrUnreachable)
+	p.unreachable.Store(away)
+	p.metrics.reachable.Set(map[bool]float64{false: 1}[away])
+}
+
+// observeAttempt notes how an attempt to send a record batch went.
+func (p *Producer) observeAttempt(began time.Time, err error) {
+	p.observeReachable(err)
+	if err == nil {
+		p.metrics.duration.Observe(time.Since(began).Seconds())
+	}
 }
 
 // troubled logs what is being retried, at a bounded rate.

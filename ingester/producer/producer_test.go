@@ -24,33 +24,44 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var small = config.Producer{BatchRecords: 7, BatchBytes: 400, BatchMaxDelayMilliseconds: 5, DeliveryTimeoutSeconds: 1}
 
-func newProducer(t testing.TB, cfg config.Producer, client Client, source Source) *Producer {
+func newProducer(t testing.TB, cfg config.Producer, client Client, source Source, options Options) *Producer {
 	t.Helper()
-	p, err := New(cfg, "logs", client, source, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	p, err := New(cfg, "logs", client, source, options, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// Whatever goes wrong, every outcome is true. The model decides by chance, in
-// virtual time.
+// Whatever goes wrong, every outcome is true, and what nobody hears of is
+// dead-lettered. The model decides by chance, in virtual time.
 func TestOutcomesAreTrue(t *testing.T) {
-	var acknowledged, refused, tooLarge, unknown int
-	for seed := range uint64(80) {
+	var sum tally
+	for seed := range uint64(120) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
-			m := newModel(t, seed, 1+random.Int32N(3), int(10+seed))
+			m := newModel(t, seed, 1+random.Int32N(3), int(10+seed%80))
 			batches := randomBatches(t, random)
+			unheard := map[string]bool{}
+			for _, b := range batches {
+				if random.IntN(2) == 0 {
+					unheard[b.ID] = b.Leave()
+				}
+			}
 			s := newSource(batches...)
 			s.close()
-			m.limits.BatchBytes = config.Bytes(50 + random.IntN(500)) // some records are larger
-			if err := newProducer(t, m.limits, m, s).Run(t.Context()); err != nil {
+			m.limits.BatchBytes = config.Bytes(150 + random.IntN(500)) // some records are larger
+			if seed%2 == 0 {
+				m.limits.KeyField = "text"
+			}
+			l := &letters{}
+			if err := newProducer(t, m.limits, m, s, Options{DeadLetters: l}).Run(t.Context()); err != nil {
 				t.Error(err)
 			}
 			m.settle()
-			a, r, l, u := checkOutcomes(t, batches, m.contents())
-			acknowledged, refused, tooLarge, unknown = acknowledged+a, refused+r, tooLarge+l, unknown+u
+			c := checkOutcomes(t, batches, m.contents())
+			checkLetters(t, batches, unheard, m.contents(), l.put)
+			sum = tally{sum.acknowledged + c.acknowledged, sum.notDelivered + c.notDelivered, sum.refused + c.refused, sum.unknown + c.unknown}
 			if s.reserved() != 0 {
 				t.Errorf("%d bytes were not released", s.reserved())
 			}
@@ -59,8 +70,8 @@ func TestOutcomesAreTrue(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d acknowledged, %d not delivered, %d too large, %d unknown", acknowledged, refused, tooLarge, unknown)
-	if min(acknowledged, refused, tooLarge, unknown) == 0 {
+	t.Logf("%+v", sum)
+	if min(sum.acknowledged, sum.notDelivered, sum.refused, sum.unknown) == 0 {
 		t.Error("the model doesn't try everything")
 	}
 }
@@ -92,7 +103,7 @@ func TestHardDeadline(t *testing.T) {
 			s := newSource(batches...)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(1000))*time.Millisecond)
 			defer cancel()
-			if err := newProducer(t, small, m, s).Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			if err := newProducer(t, small, m, s, Options{DeadLetters: &letters{}}).Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Run: %v", err)
 			}
 			m.settle()
@@ -113,7 +124,7 @@ func TestNewPartitionGetsAWorker(t *testing.T) {
 		m := newModel(t, 1, 1, 0)
 		s := newSource()
 		done := make(chan error)
-		go func() { done <- newProducer(t, small, m, s).Run(t.Context()) }()
+		go func() { done <- newProducer(t, small, m, s, Options{DeadLetters: &letters{}}).Run(t.Context()) }()
 		synctest.Wait()
 		m.addPartition(1)
 		time.Sleep(refreshInterval + time.Second)
@@ -143,7 +154,7 @@ func TestNothingIsTakenWhileKafkaIsAway(t *testing.T) {
 		s := newSource(newBatch(t, "a", "a"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := newProducer(t, small, m, s).Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := newProducer(t, small, m, s, Options{DeadLetters: &letters{}}).Run(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Run: %v", err)
 		}
 		if len(s.batches) != 1 {
@@ -208,6 +219,8 @@ func TestBackoffIsBounded(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for field, change := range map[string]func(*config.Producer){
+		"keyField":                  func(c *config.Producer) { c.KeyField = "a..b" },
+		"compression":               func(c *config.Producer) { c.Compression = "best" },
 		"batchRecords":              func(c *config.Producer) { c.BatchRecords = 0 },
 		"batchBytes":                func(c *config.Producer) { c.BatchBytes = 0 },
 		"batchMaxDelayMilliseconds": func(c *config.Producer) { c.BatchMaxDelayMilliseconds = -1 },
@@ -215,7 +228,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		cfg := small
 		change(&cfg)
-		_, err := New(cfg, "logs", nil, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		_, err := New(cfg, "logs", nil, nil, Options{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -12,12 +11,15 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// source is a queue as Take and Release promise it.
+// source is a queue as Take promises it, and the account of its batches.
 type source struct {
 	batches chan *record.Batch
 	mu      sync.Mutex
 	held    int64 // bytes not released
 }
+
+func (s *source) Reserve(bytes int64) error { s.Release(-bytes); return nil }
+func (s *source) Cancel(bytes int64)        { s.Release(bytes) }
 
 // newSource holds the given batches.
 func newSource(batches ...*record.Batch) *source {
@@ -28,6 +30,7 @@ func newSource(batches ...*record.Batch) *source {
 
 func (s *source) put(batches ...*record.Batch) {
 	for _, b := range batches {
+		b.Account = s
 		s.Release(-b.Reserved)
 		s.batches <- b
 	}
@@ -47,12 +50,13 @@ func (s *source) reserved() int64 {
 	return s.held
 }
 
-// TakeOlder leaves the time to Take; that of the real queue has tests of its own.
+// TakeOlder leaves what is there to Take; that of the real queue has tests of
+// its own.
 func (s *source) TakeOlder(_ time.Time, into []*record.Batch) ([]*record.Batch, error) {
 	return into, nil
 }
 
-func (s *source) Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration) ([]*record.Batch, error) {
+func (s *source) Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration, _ <-chan struct{}) ([]*record.Batch, error) {
 	var timer <-chan time.Time
 	for n := 0; ; {
 		select {
@@ -84,20 +88,42 @@ func (s *source) Take(ctx context.Context, into []*record.Batch, maxRecords int,
 	}
 }
 
+// watch gets the outcome of a batch, whether somebody waits for it or not, and
+// remembers its records, which are gone by then.
+type watch struct {
+	outcome chan record.Outcome
+	records []string
+}
+
+func (w *watch) Settled(o record.Outcome) { w.outcome <- o }
+
+func watched(b *record.Batch) *watch { return b.Watcher.(*watch) }
+
+func settled(b *record.Batch) chan record.Outcome { return watched(b).outcome }
+
+func recordsOf(b *record.Batch) []string { return watched(b).records }
+
 // newBatch holds one record for each text, as a request would.
 func newBatch(t testing.TB, id string, texts ...string) *record.Batch {
 	t.Helper()
 	b := record.NewBatch(id)
 	b.Received = time.UnixMilli(1_700_000_000_000)
 	b.Reserved = 1000
-	var body strings.Builder
+	var records []string
 	for _, text := range texts {
-		fmt.Fprintln(&body, value(text))
+		records = append(records, value(text))
 	}
-	if err := record.ParseNDJSON(b, []byte(body.String()), record.Limits{MaxRecordBytes: 1 << 24, MaxDepth: 8}); err != nil {
+	fill(t, b, records)
+	return b
+}
+
+// fill parses records into a batch.
+func fill(t testing.TB, b *record.Batch, records []string) {
+	t.Helper()
+	b.Watcher = &watch{outcome: make(chan record.Outcome, 1), records: records}
+	if err := record.ParseNDJSON(b, []byte(strings.Join(records, "\n")), record.Limits{MaxRecordBytes: 1 << 24, MaxDepth: 8}); err != nil {
 		t.Fatal(err)
 	}
-	return b
 }
 
 // value is the record of a text.
@@ -107,7 +133,8 @@ func value(text string) string { return `{"text":"` + text + `"}` }
 func outcome(t testing.TB, b *record.Batch) record.Outcome {
 	t.Helper()
 	select {
-	case o := <-b.Outcome():
+	case o := <-settled(b):
+		settled(b) <- o // for whoever asks again
 		return o
 	default:
 		t.Fatalf("batch %s was not completed", b.ID)

@@ -3,9 +3,10 @@ package producer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"time"
 
+	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -14,26 +15,62 @@ import (
 type worker struct {
 	*Producer
 	partition int32
-	identity  identity
-	away      bool // the partition couldn't be written: look before taking more
-	builder   kafka.BatchBuilder
-	produce   kafka.ProduceRequest
-	group     []*record.Batch
-	sections  []section
+	topicID   string
+	feed      feed
+	reopened  []record.Reopened // to be settled first
+
+	identity   identity
+	assignment record.Assignment // of what was sent last
+	assigned   bool              // of the parcel
+	after      int64             // the offset after the last one known to be ours or older, -1: none is known
+	doubt      *doubt
+	away       bool // the partition couldn't be written: look before taking more
+	setbacks   int  // groups given up in a row
+
+	parcel  parcel
+	produce kafka.ProduceRequest
+	group   []section
 }
 
-func newWorker(p *Producer, partition int32) *worker {
-	return &worker{
-		Producer: p, partition: partition,
+// feed is where a worker gets what it is to deliver.
+type feed interface {
+	// take waits for sections and appends them to into. It returns io.EOF
+	// once nothing more will come, or the context's error; with either it
+	// returns nothing.
+	take(ctx context.Context, into []section) ([]section, error)
+	// drained is closed once nothing more will come.
+	drained() <-chan struct{}
+}
+
+func newWorker(p *Producer, partition int32, topicID string) *worker {
+	w := &worker{
+		Producer: p, partition: partition, topicID: topicID, after: -1,
 		produce: kafka.ProduceRequest{Topic: p.topic, Partition: partition},
+		parcel:  parcel{keys: p.keys, key: make([]byte, 0, 64)},
 	}
+	if p.cfg.RequiredAcks == config.RequiredAcksOne {
+		w.produce.Acks = kafka.AcksOne
+	}
+	w.identity = w.newcomer()
+	return w
 }
 
-// run takes groups of batches and delivers them, until the source or the
-// context has ended. It returns with nothing in hand.
+// newcomer is the identity of a worker that has sent nothing.
+func (w *worker) newcomer() identity {
+	if w.produce.Acks == kafka.AcksOne {
+		return anonymous
+	}
+	return identity{}
+}
+
+// run settles what an earlier run left, then takes groups of sections and
+// delivers them, until its feed or the context has ended. It returns with
+// nothing in hand.
 func (w *worker) run(ctx context.Context) {
+	defer w.leave(ctx)
+	w.withBuilder(func() { w.reopen(ctx) })
 	for w.ready(ctx) {
-		group, err := w.collect(ctx, w.group[:0])
+		group, err := w.feed.take(ctx, w.group[:0])
 		w.group = group
 		if err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
@@ -44,19 +81,37 @@ func (w *worker) run(ctx context.Context) {
 			}
 			return
 		}
-		w.deliverGroup(ctx, group)
+		w.withBuilder(func() { w.deliverGroup(ctx, group) })
+		w.answered()
 		clear(w.group)
 	}
 }
 
-// ready waits until the partition has a leader, after it had none, and the
-// worker a producer id. It is false when there is no more to do.
+// withBuilder has the parcel filled by one of the builders that the workers
+// share, and waits for one if all are in use.
+func (w *worker) withBuilder(work func()) {
+	w.parcel.builder = <-w.builders
+	work()
+	w.produce.Batch = nil // it was the builder's
+	w.builders <- w.parcel.builder
+	w.parcel.builder = nil
+}
+
+// leave decides what is still in doubt.
+func (w *worker) leave(ctx context.Context) {
+	if w.doubt != nil {
+		w.decide(ctx, errStopped)
+	}
+}
+
+// ready waits until the partition can be written, after it could not, and the
+// worker has a producer id. It is false when there is no more to do.
 func (w *worker) ready(ctx context.Context) bool {
+	if w.setbacks > 0 && !w.pause(ctx, backoff(w.setbacks)) {
+		return false
+	}
 	for attempt := 0; w.away || !w.identity.known; attempt++ {
-		err := w.look(ctx)
-		if err == nil {
-			err = w.identify(ctx)
-		}
+		err := w.prepare(ctx)
 		if err == nil {
 			w.away = false
 			break
@@ -69,15 +124,54 @@ func (w *worker) ready(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// look finds out whether the partition has a leader, if that is in question.
-func (w *worker) look(ctx context.Context) error {
+// pause waits; it is false as soon as there is no more to do.
+func (w *worker) pause(ctx context.Context, d time.Duration) bool {
+	return pause(ctx, w.feed.drained(), d)
+}
+
+// prepare finds out what a worker needs to know before it takes a group. A
+// doubt is looked for as soon as the partition can be read again.
+func (w *worker) prepare(ctx context.Context) error {
+	if err := w.checkLeader(ctx); err != nil {
+		return err
+	}
+	if err := w.identify(ctx); err != nil {
+		return err
+	}
+	if w.after < 0 && w.identity.idempotent() {
+		_, end, err := w.client.Offsets(ctx, w.topic, w.partition)
+		switch {
+		case err == nil:
+			w.after = end
+		case unreadable(err):
+			return err
+		}
+	}
+	if w.doubt != nil {
+		if _, err := w.look(ctx, -1); unreadable(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLeader finds out whether the partition has a leader, if that is in
+// question, and whether the topic is still the same.
+func (w *worker) checkLeader(ctx context.Context) error {
 	if !w.away {
 		return nil
 	}
 	topic, err := w.client.Topic(ctx, w.topic)
-	w.metrics.observeReachable(err)
+	w.observeReachable(err)
 	if err != nil {
 		return err
+	}
+	if topic.ID != w.topicID {
+		w.logger.Warn("topic was created anew", "topic", w.topic, "partition", w.partition, "id", topic.ID, "before", w.topicID)
+		w.topicID, w.after = topic.ID, -1
+		if w.doubt != nil {
+			w.doubt.assignment.After = -1 // anywhere in the new log
+		}
 	}
 	for _, p := range topic.Partitions {
 		if p.ID == w.partition && p.Leader >= 0 {
@@ -93,105 +187,10 @@ func (w *worker) identify(ctx context.Context) error {
 		return nil
 	}
 	producer, err := w.client.InitProducerID(ctx)
-	w.metrics.observeReachable(err)
+	w.observeReachable(err)
 	if err != nil {
 		return err
 	}
 	w.identity.renew(producer)
 	return nil
-}
-
-// deliverGroup sends the records of the batches in as few Kafka record batches
-// as the limits allow, and completes every batch.
-func (w *worker) deliverGroup(ctx context.Context, group []*record.Batch) {
-	w.sections = w.sections[:0]
-	records, bytes := 0, kafka.BatchOverhead
-	for _, b := range group {
-		r := &request{id: b.ID, batch: b}
-		if b.Len() == 0 {
-			w.complete(b, record.Outcome{})
-			continue
-		}
-		for from := 0; r.err == nil && from < b.Len(); { // a batch that failed is completed already
-			to := from
-			for ; to < b.Len() && records < w.limits.records; to++ {
-				size := len(b.Record(to)) + kafka.MaxRecordOverhead
-				if records > 0 && bytes+size > w.limits.bytes {
-					break
-				}
-				records++
-				bytes += size
-			}
-			if to > from {
-				w.sections = append(w.sections, section{r, from, to})
-				from = to
-			}
-			if from < b.Len() { // the Kafka record batch is full
-				w.send(ctx, w.sections)
-				w.sections, records, bytes = w.sections[:0], 0, kafka.BatchOverhead
-			}
-		}
-	}
-	if len(w.sections) > 0 {
-		w.send(ctx, w.sections)
-	}
-	clear(w.sections[:cap(w.sections)])
-}
-
-// send delivers the sections' records in one record batch and settles them.
-// One that is too large is halved until what is too large stands alone, so that
-// one request's giant fails no other's records.
-func (w *worker) send(ctx context.Context, sections []section) {
-	n := w.encode(sections)
-	if n == 0 {
-		return
-	}
-	offset, err := w.deliver(ctx)
-	if errors.Is(err, record.ErrTooLarge) && n > 1 {
-		first, second := halve(sections)
-		w.send(ctx, first)
-		w.send(ctx, second)
-		return
-	}
-	if err == nil {
-		w.metrics.acknowledged(n, w.builder.Size())
-	} else if !errors.Is(err, record.ErrTooLarge) { // which is the client's to mend
-		w.logger.Error("records given up", "topic", w.topic, "partition", w.partition, "records", n, "firstBatch", sections[0].request.id, "error", err)
-	}
-	for _, s := range sections {
-		if s.request.settled() {
-			continue
-		}
-		if err == nil {
-			s.request.place(w.topic, w.partition, offset, s.len())
-			offset += int64(s.len())
-		} else {
-			w.metrics.failed(s.request.batch.Len()-s.request.delivered, err)
-			s.request.err = fmt.Errorf("partition %d of topic %q: %w", w.partition, w.topic, err)
-		}
-		if s.request.settled() {
-			w.complete(s.request.batch, record.Outcome{Placements: s.request.placements, Err: s.request.err})
-		}
-	}
-}
-
-// encode puts the records into the builder and returns how many there are.
-// Those of a request that has failed meanwhile are left out.
-func (w *worker) encode(sections []section) int {
-	w.builder.Reset()
-	for _, s := range sections {
-		if s.request.settled() {
-			continue
-		}
-		timestamp := timestampOf(s.request.batch)
-		for i := s.from; i < s.to; i++ {
-			w.builder.Append(timestamp, s.request.batch.Record(i))
-		}
-	}
-	return w.builder.Len()
-}
-
-// timestampOf is the Kafka timestamp of a batch's records, in milliseconds.
-func timestampOf(b *record.Batch) int64 {
-	return b.Received.UnixMilli()
 }

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics counts the refusals; the depth is read from the queue when asked.
 type metrics struct {
-	full, closed, neverFits prometheus.Counter
+	full, share, closed, neverFits prometheus.Counter
 }
 
 func newMetrics(q *Queue, reg prometheus.Registerer) metrics {
@@ -26,11 +26,12 @@ func newMetrics(q *Queue, reg prometheus.Registerer) metrics {
 	})
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "logpipeline_ingester_queue_refused_total",
-		Help: "Reservations that were refused: the queue was full, closed, or smaller than the reservation (never-fits).",
+		Help: "Reservations that were refused: the queue was full, or for this connection (share), closed, or too small for the reservation at any time (never-fits).",
 	}, []string{"reason"})
 	reg.MustRegister(refused)
 	return metrics{
 		full:      refused.WithLabelValues("full"),
+		share:     refused.WithLabelValues("share"),
 		closed:    refused.WithLabelValues("closed"),
 		neverFits: refused.WithLabelValues("never-fits"),
 	}

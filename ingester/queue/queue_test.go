@@ -34,11 +34,12 @@ func batchOf(t testing.TB, id string, n int) *record.Batch {
 	return b
 }
 
-// fill reserves for the batches, and puts them.
+// fill reserves for the batches, each in an account of its own, and puts them.
 func fill(t testing.TB, q *Queue, batches ...*record.Batch) {
 	t.Helper()
 	for _, b := range batches {
-		if err := q.Reserve(b.Reserved); err != nil {
+		b.Account = q.NewAccount()
+		if err := b.Account.Reserve(b.Reserved); err != nil {
 			t.Fatal(err)
 		}
 		if err := q.Put(b); err != nil {
@@ -58,7 +59,7 @@ func ids(batches []*record.Batch) string {
 // takeAll takes without a delay and without limits.
 func takeAll(t *testing.T, q *Queue) string {
 	t.Helper()
-	batches, err := q.Take(t.Context(), nil, 1<<30, 1<<30, 0)
+	batches, err := q.Take(t.Context(), nil, 1<<30, 1<<30, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,21 +69,25 @@ func takeAll(t *testing.T, q *Queue) string {
 func TestReserveIsBounded(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	q := New(100, reg)
+	one, two, three := q.NewAccount(), q.NewAccount(), q.NewAccount()
+	batch := batchOf(t, "a", 4)
+	batch.Account = two
 	steps := []struct {
 		name string
 		do   func() error
 		want error
 	}{
-		{"more than the bound", func() error { return q.Reserve(101) }, record.ErrNeverFits},
-		{"the first part", func() error { return q.Reserve(60) }, nil},
-		{"more than is left", func() error { return q.Reserve(41) }, record.ErrFull},
-		{"all that is left", func() error { return q.Reserve(40) }, nil},
-		{"one byte more", func() error { return q.Reserve(1) }, record.ErrFull},
-		{"put does not make room", func() error { b := batchOf(t, "a", 4); return errors.Join(q.Put(b), q.Reserve(1)) }, record.ErrFull},
-		{"take does not make room", func() error { takeAll(t, q); return q.Reserve(1) }, record.ErrFull},
-		{"release makes room", func() error { q.Release(40); return q.Reserve(40) }, nil},
-		{"cancel makes room", func() error { q.Cancel(100); return q.Reserve(100) }, nil},
-		{"closed", func() error { q.Close(); q.Cancel(100); return q.Reserve(1) }, record.ErrClosed},
+		{"more than an account can hold", func() error { return one.Reserve(89) }, record.ErrNeverFits},
+		{"all that an account can hold", func() error { return one.Reserve(88) }, nil},
+		{"one byte more", func() error { return one.Reserve(1) }, record.ErrFull},
+		{"more than is left", func() error { return two.Reserve(13) }, record.ErrFull},
+		{"all that is left", func() error { return two.Reserve(12) }, nil},
+		{"a byte of nothing", func() error { return three.Reserve(1) }, record.ErrFull},
+		{"cancel makes room", func() error { one.Cancel(88); two.Cancel(12); return two.Reserve(40) }, nil},
+		{"put does not make room", func() error { return errors.Join(q.Put(batch), one.Reserve(61)) }, record.ErrFull},
+		{"take does not make room", func() error { takeAll(t, q); return one.Reserve(61) }, record.ErrFull},
+		{"release makes room", func() error { two.Release(40); return one.Reserve(61) }, nil},
+		{"closed", func() error { q.Close(); one.Cancel(61); return one.Reserve(1) }, record.ErrClosed},
 	}
 	for _, step := range steps {
 		if err := step.do(); !errors.Is(err, step.want) {
@@ -99,11 +104,12 @@ logpipeline_ingester_queue_bytes 0
 # HELP logpipeline_ingester_queue_capacity_bytes Bytes that may be reserved at a time.
 # TYPE logpipeline_ingester_queue_capacity_bytes gauge
 logpipeline_ingester_queue_capacity_bytes 100
-# HELP logpipeline_ingester_queue_refused_total Reservations that were refused: the queue was full, closed, or smaller than the reservation (never-fits).
+# HELP logpipeline_ingester_queue_refused_total Reservations that were refused: the queue was full, or for this connection (share), closed, or too small for the reservation at any time (never-fits).
 # TYPE logpipeline_ingester_queue_refused_total counter
 logpipeline_ingester_queue_refused_total{reason="closed"} 1
 logpipeline_ingester_queue_refused_total{reason="full"} 4
 logpipeline_ingester_queue_refused_total{reason="never-fits"} 1
+logpipeline_ingester_queue_refused_total{reason="share"} 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
 		t.Error(err)
@@ -112,33 +118,46 @@ logpipeline_ingester_queue_refused_total{reason="never-fits"} 1
 
 func TestPutNeedsItsReservation(t *testing.T) {
 	q := New(100, prometheus.NewRegistry())
-	if err := q.Put(batchOf(t, "a", 1)); err == nil {
-		t.Error("a batch without a reservation was put")
-	}
-	if err := q.Reserve(10); err != nil {
+	account, other, elsewhere := q.NewAccount(), q.NewAccount(), New(100, prometheus.NewRegistry()).NewAccount()
+	if err := errors.Join(account.Reserve(10), elsewhere.Reserve(10)); err != nil {
 		t.Fatal(err)
 	}
-	unclaimed := batchOf(t, "b", 1)
-	unclaimed.Reserved = 0
-	if err := q.Put(unclaimed); err == nil {
-		t.Error("a batch that claims no reservation was put")
+	for name, b := range map[string]struct {
+		account  record.Account
+		reserved int64
+	}{
+		"a batch without an account":             {nil, 10},
+		"a batch that claims no reservation":     {account, 0},
+		"a batch that claims a negative one":     {account, -1},
+		"a batch that claims too much":           {account, 11},
+		"a batch that claims what another holds": {other, 10},
+		"a batch of another queue's account":     {elsewhere, 10},
+	} {
+		batch := batchOf(t, "a", 1)
+		batch.Account, batch.Reserved = b.account, b.reserved
+		if err := q.Put(batch); err == nil {
+			t.Errorf("%s was put", name)
+		}
 	}
 }
 
 func TestGivingBackTooMuchPanics(t *testing.T) {
-	for name, giveBack := range map[string]func(*Queue){
-		"cancel":                          func(q *Queue) { q.Cancel(11) },
-		"release":                         func(q *Queue) { q.Release(11) },
-		"release of what was never put":   func(q *Queue) { q.Release(10) },
-		"cancel of a negative size":       func(q *Queue) { q.Cancel(-1) },
-		"cancel of what has been put":     func(q *Queue) { fillReserved(q); q.Cancel(1) },
-		"release of a negative size":      func(q *Queue) { q.Release(-1) },
-		"release twice":                   func(q *Queue) { fillReserved(q); q.Release(10); q.Release(10) },
-		"cancel after everything is back": func(q *Queue) { q.Cancel(10); q.Cancel(10) },
+	for name, giveBack := range map[string]func(q *Queue, a, other record.Account){
+		"cancel":                          func(_ *Queue, a, _ record.Account) { a.Cancel(11) },
+		"release":                         func(_ *Queue, a, _ record.Account) { a.Release(11) },
+		"release of what was never put":   func(_ *Queue, a, _ record.Account) { a.Release(10) },
+		"cancel of a negative size":       func(_ *Queue, a, _ record.Account) { a.Cancel(-1) },
+		"cancel of what has been put":     func(q *Queue, a, _ record.Account) { putReserved(q, a); a.Cancel(1) },
+		"release of a negative size":      func(_ *Queue, a, _ record.Account) { a.Release(-1) },
+		"release twice":                   func(q *Queue, a, _ record.Account) { putReserved(q, a); a.Release(10); a.Release(10) },
+		"cancel after everything is back": func(_ *Queue, a, _ record.Account) { a.Cancel(10); a.Cancel(10) },
+		"cancel of what another holds":    func(_ *Queue, _, other record.Account) { other.Cancel(10) },
+		"release of what another put":     func(q *Queue, a, other record.Account) { putReserved(q, a); other.Release(10) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := New(100, prometheus.NewRegistry())
-			if err := q.Reserve(10); err != nil {
+			account := q.NewAccount()
+			if err := account.Reserve(10); err != nil {
 				t.Fatal(err)
 			}
 			defer func() {
@@ -146,15 +165,15 @@ func TestGivingBackTooMuchPanics(t *testing.T) {
 					t.Error("the bound was broken silently")
 				}
 			}()
-			giveBack(q)
+			giveBack(q, account, q.NewAccount())
 		})
 	}
 }
 
-// fillReserved puts a batch for the 10 bytes that are reserved.
-func fillReserved(q *Queue) {
+// putReserved puts a batch for the 10 bytes that are reserved in the account.
+func putReserved(q *Queue, a record.Account) {
 	b := record.NewBatch("a")
-	b.Reserved = 10
+	b.Account, b.Reserved = a, 10
 	if err := q.Put(b); err != nil {
 		panic(err)
 	}
@@ -168,7 +187,7 @@ func TestOrderIsKeptWhileTheQueueMovesOn(t *testing.T) {
 			fill(t, q, batchOf(t, fmt.Sprint(next), 1))
 			next++
 		}
-		batches, err := q.Take(t.Context(), nil, round%5+1, 1<<20, 0)
+		batches, err := q.Take(t.Context(), nil, round%5+1, 1<<20, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +196,7 @@ func TestOrderIsKeptWhileTheQueueMovesOn(t *testing.T) {
 				t.Fatalf("took batch %s, want %d", b.ID, taken)
 			}
 			taken++
-			q.Release(b.Reserved)
+			b.Free()
 		}
 	}
 	if left := q.lenLocked(); left != next-taken || cap(q.batches) > 4*next {
@@ -189,7 +208,8 @@ func TestNothingReservedIsLostWhenTheQueueCloses(t *testing.T) {
 	q := New(1000, prometheus.NewRegistry())
 	first, late, refused := batchOf(t, "first", 1), batchOf(t, "late", 2), int64(30)
 	fill(t, q, first)
-	if err := errors.Join(q.Reserve(late.Reserved), q.Reserve(refused)); err != nil {
+	late.Account = q.NewAccount()
+	if err := errors.Join(late.Account.Reserve(late.Reserved), late.Account.Reserve(refused)); err != nil {
 		t.Fatal(err)
 	}
 	q.Close()
@@ -198,7 +218,7 @@ func TestNothingReservedIsLostWhenTheQueueCloses(t *testing.T) {
 	var got []string
 	wg.Go(func() {
 		for {
-			batches, err := q.Take(context.WithoutCancel(t.Context()), nil, 1, 1, time.Hour)
+			batches, err := q.Take(context.WithoutCancel(t.Context()), nil, 1, 1, time.Hour, nil)
 			if err != nil {
 				got = append(got, err.Error())
 				return
@@ -209,7 +229,7 @@ func TestNothingReservedIsLostWhenTheQueueCloses(t *testing.T) {
 	if err := q.Put(late); err != nil {
 		t.Error(err)
 	}
-	q.Cancel(refused)
+	late.Account.Cancel(refused)
 	wg.Wait()
 	if diff := cmp.Diff([]string{"first", "late", io.EOF.Error()}, got); diff != "" {
 		t.Errorf("taken (-want +got):\n%s", diff)
@@ -224,13 +244,15 @@ func TestWritersAndTakersAtOnce(t *testing.T) {
 	var writing, taking sync.WaitGroup
 	for w := range writers {
 		writing.Go(func() {
+			account := q.NewAccount()
 			for i := range each {
 				b := batchOf(t, fmt.Sprint(w, "/", i), i%3+1)
-				for errors.Is(q.Reserve(b.Reserved), record.ErrFull) {
+				b.Account = account
+				for errors.Is(account.Reserve(b.Reserved), record.ErrFull) {
 					runtime.Gosched()
 				}
 				if i%10 == 0 {
-					q.Cancel(b.Reserved)
+					account.Cancel(b.Reserved)
 				} else if err := q.Put(b); err != nil {
 					t.Error(err)
 				}
@@ -244,7 +266,7 @@ func TestWritersAndTakersAtOnce(t *testing.T) {
 			var batches []*record.Batch
 			var err error
 			for {
-				batches, err = q.Take(t.Context(), batches[:0], 5, 1<<20, time.Millisecond)
+				batches, err = q.Take(t.Context(), batches[:0], 5, 1<<20, time.Millisecond, nil)
 				if err != nil {
 					break
 				}
@@ -252,7 +274,7 @@ func TestWritersAndTakersAtOnce(t *testing.T) {
 					mu.Lock()
 					seen[b.ID]++
 					mu.Unlock()
-					q.Release(b.Reserved)
+					b.Free()
 				}
 			}
 			if err != io.EOF {
@@ -279,17 +301,18 @@ func TestWritersAndTakersAtOnce(t *testing.T) {
 func BenchmarkReservePutTakeRelease(b *testing.B) {
 	q := New(1<<20, prometheus.NewRegistry())
 	batch := batchOf(b, "a", 100)
+	batch.Account = q.NewAccount()
 	var into []*record.Batch
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := errors.Join(q.Reserve(batch.Reserved), q.Put(batch)); err != nil {
+		if err := errors.Join(batch.Account.Reserve(batch.Reserved), q.Put(batch)); err != nil {
 			b.Fatal(err)
 		}
-		taken, err := q.Take(b.Context(), into[:0], 100, 1<<20, 0)
+		taken, err := q.Take(b.Context(), into[:0], 100, 1<<20, 0, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		q.Release(taken[0].Reserved)
+		taken[0].Free()
 		into = taken
 	}
 }

@@ -12,13 +12,14 @@ import (
 // which may be nil. It waits for the first, and then up to maxDelay for more,
 // until maxRecords records or maxBytes bytes of records have been taken, or
 // the next batch would exceed one of them. The first batch is always taken,
-// so that a single one may exceed both.
+// so that a single one may exceed both. A value from lull, which may be nil,
+// ends the waiting for more: there is nothing else to wait for meanwhile.
 //
 // The batches belong to the caller, who completes each and releases its
 // reservation. With at least one batch the error is nil, also when ctx ends;
 // with none it is ctx.Err(), or io.EOF once the queue is closed, empty, and no
 // reservation is left from which a batch could still come.
-func (q *Queue) Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration) ([]*record.Batch, error) {
+func (q *Queue) Take(ctx context.Context, into []*record.Batch, maxRecords int, maxBytes int64, maxDelay time.Duration, lull <-chan struct{}) ([]*record.Batch, error) {
 	t := take{batches: into, room: len(into), records: maxRecords, bytes: maxBytes}
 	for q.moveTo(&t) == takeMore && t.empty() {
 		select {
@@ -31,13 +32,18 @@ func (q *Queue) Take(ctx context.Context, into []*record.Batch, maxRecords int, 
 		return into, io.EOF
 	}
 	if t.state == takeMore && maxDelay > 0 {
-		q.linger(ctx, &t, maxDelay)
+		q.linger(ctx, &t, maxDelay, lull)
 	}
 	return t.batches, nil
 }
 
 // linger waits for more batches to share the way of those in t.
-func (q *Queue) linger(ctx context.Context, t *take, maxDelay time.Duration) {
+func (q *Queue) linger(ctx context.Context, t *take, maxDelay time.Duration, lull <-chan struct{}) {
+	select {
+	case <-lull: // already, so don't even begin
+		return
+	default:
+	}
 	timer := time.NewTimer(maxDelay)
 	defer timer.Stop()
 	for t.state == takeMore {
@@ -45,6 +51,8 @@ func (q *Queue) linger(ctx context.Context, t *take, maxDelay time.Duration) {
 		case <-q.wake:
 			q.moveTo(t)
 		case <-timer.C:
+			return
+		case <-lull:
 			return
 		case <-ctx.Done():
 			return

@@ -37,7 +37,7 @@ func TestTakeKeepsItsLimits(t *testing.T) {
 					fill(t, q, batchOf(t, string(rune('a'+i)), n))
 				}
 				started := time.Now()
-				got, err := q.Take(t.Context(), nil, tt.maxRecords, tt.maxBytes, time.Minute)
+				got, err := q.Take(t.Context(), nil, tt.maxRecords, tt.maxBytes, time.Minute, nil)
 				if err != nil || ids(got) != tt.want {
 					t.Errorf("took %q, error %v, want %q", ids(got), err, tt.want)
 				}
@@ -53,7 +53,7 @@ func TestTakeKeepsItsLimits(t *testing.T) {
 func TestTakeAppends(t *testing.T) {
 	q := New(1000, prometheus.NewRegistry())
 	fill(t, q, batchOf(t, "b", 5))
-	got, err := q.Take(t.Context(), []*record.Batch{batchOf(t, "a", 9)}, 5, 1000, 0)
+	got, err := q.Take(t.Context(), []*record.Batch{batchOf(t, "a", 9)}, 5, 1000, 0, nil)
 	if err != nil || ids(got) != "a b" {
 		t.Errorf("took %q, error %v", ids(got), err)
 	}
@@ -121,12 +121,13 @@ func TestTakeWaits(t *testing.T) {
 			name: "for the end, until the last reservation is given back",
 			events: map[int]func(*testing.T, *Queue, context.CancelFunc){
 				1: func(t *testing.T, q *Queue, _ context.CancelFunc) {
-					if err := q.Reserve(10); err != nil {
+					account := q.NewAccount()
+					if err := account.Reserve(10); err != nil {
 						t.Error(err)
 					}
+					time.AfterFunc(8*time.Second, func() { account.Cancel(10) })
 				},
 				2: func(_ *testing.T, q *Queue, _ context.CancelFunc) { q.Close() },
-				9: func(_ *testing.T, q *Queue, _ context.CancelFunc) { q.Cancel(10) },
 			},
 			err: io.EOF, after: 9,
 		},
@@ -141,7 +142,7 @@ func TestTakeWaits(t *testing.T) {
 					time.AfterFunc(time.Duration(second)*time.Second, func() { event(t, q, cancel) })
 				}
 				started := time.Now()
-				got, err := q.Take(ctx, nil, 10, 1000, 10*time.Second)
+				got, err := q.Take(ctx, nil, 10, 1000, 10*time.Second, nil)
 				if ids(got) != tt.want || !errors.Is(err, tt.err) {
 					t.Errorf("took %q, error %v, want %q, %v", ids(got), err, tt.want, tt.err)
 				}
@@ -163,7 +164,7 @@ func TestEveryTakerIsWoken(t *testing.T) {
 		for range 3 {
 			go func() {
 				for {
-					batches, err := q.Take(t.Context(), nil, 1, 1000, 0)
+					batches, err := q.Take(t.Context(), nil, 1, 1000, 0, nil)
 					if err != nil {
 						got <- err.Error()
 						return
@@ -206,5 +207,38 @@ func TestTakeOlderTakesOnlyWhatIsOlder(t *testing.T) {
 		if ids(got) != step.want || err != step.err {
 			t.Errorf("older than %v: took %q, error %v, want %q, %v", step.before, ids(got), err, step.want, step.err)
 		}
+	}
+}
+
+func TestTakeEndsItsWaitInALull(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lullAfter  time.Duration // less than 0: none
+		wantWaited time.Duration
+	}{
+		"nothing is on its way when the first batch comes": {0, 0},
+		"something is answered while more is gathered":     {3 * time.Second, 3 * time.Second},
+		"nothing is answered":                              {-1, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := New(1000, prometheus.NewRegistry())
+				fill(t, q, batchOf(t, "a", 1), batchOf(t, "b", 1))
+				lull := make(chan struct{}, 1)
+				switch {
+				case tc.lullAfter == 0:
+					lull <- struct{}{}
+				case tc.lullAfter > 0:
+					time.AfterFunc(tc.lullAfter, func() { lull <- struct{}{} })
+				}
+				started := time.Now()
+				got, err := q.Take(t.Context(), nil, 100, 1000, 10*time.Second, lull)
+				if err != nil || ids(got) != "a b" {
+					t.Errorf("took %q, error %v, want %q", ids(got), err, "a b")
+				}
+				if waited := time.Since(started); waited != tc.wantWaited {
+					t.Errorf("waited %v, want %v", waited, tc.wantWaited)
+				}
+			})
+		})
 	}
 }

@@ -5,6 +5,7 @@
 package record
 
 import (
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -19,22 +20,70 @@ const Overhead = 512
 // The records are spans of one buffer, so that a batch of any number of
 // records costs two allocations. Whoever holds the Batch owns the buffer: the
 // HTTP handler until it is put into the queue, then the queue, then the
-// producer until it calls Complete.
+// producer, which calls Complete and, once nothing reads the buffer any more,
+// Free.
 type Batch struct {
 	// ID names the batch in its receipt, in logs and in problems.
 	ID string
 	// Received is when the request's body had been read; it becomes the
 	// Kafka timestamp of every record.
 	Received time.Time
-	// Reserved is the number of bytes reserved for this batch in the queue;
-	// whoever completes the batch gives them back.
+	// Headers travel with every record of the batch.
+	Headers []Header
+	// IdempotencyKey is what the client named its request, if it did; it
+	// travels with the first record.
+	IdempotencyKey string
+	// Account is where Reserved bytes are reserved for this batch.
+	Account  Account
 	Reserved int64
+	// Position is where the batch stands in the spool, and FirstRecord which
+	// of that entry's records is its first; Position is 0 outside of a spool.
+	Position    uint64
+	FirstRecord int
+	// Watcher, unless it is nil, is told the outcome, too, whoever else waits.
+	Watcher Watcher
+	// Buffers, unless it is nil, is where the batch's buffer came from, and
+	// where Free puts it.
+	Buffers *Buffers
 
-	buffer  []byte
-	spans   []span
-	bytes   int64
-	outcome chan Outcome
+	buffer    []byte
+	spans     []span
+	bytes     int64
+	state     atomic.Int32
+	outcome   chan Outcome
+	placement [1]Placement
 }
+
+// Header is a header of a Kafka record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Account is what one connection holds in the queue, in bytes.
+type Account interface {
+	// Reserve admits n bytes, or returns ErrFull, ErrClosed or ErrNeverFits.
+	// Every reservation ends in exactly one of Cancel and, for a batch that
+	// was put, Release; it may end in parts.
+	Reserve(n int64) error
+	// Cancel gives back n reserved bytes that will not be put.
+	Cancel(n int64)
+	// Release gives back n bytes of a batch that was put.
+	Release(n int64)
+}
+
+// Watcher is told what became of a batch.
+type Watcher interface {
+	// Settled is called once, and must not block.
+	Settled(Outcome)
+}
+
+// The states of a batch: whether somebody waits for its outcome.
+const (
+	attended int32 = iota
+	unattended
+	completed
+)
 
 type span struct{ start, end int }
 
@@ -42,8 +91,14 @@ const spanBytes = int64(unsafe.Sizeof(span{}))
 
 // NewBatch returns an empty batch that a parser fills.
 func NewBatch(id string) *Batch {
-	return &Batch{ID: id, outcome: make(chan Outcome, 1)}
+	b := &Batch{ID: id}
+	b.ReportTo(make(chan Outcome, 1))
+	return b
 }
+
+// ReportTo has the outcome delivered to a channel of the caller's, which must be
+// empty, and have room for one. It is for a Batch that NewBatch didn't make.
+func (b *Batch) ReportTo(outcome chan Outcome) { b.outcome = outcome }
 
 // Len is the number of records.
 func (b *Batch) Len() int { return len(b.spans) }
@@ -65,12 +120,43 @@ func (b *Batch) Record(i int) []byte {
 	return b.buffer[s.start:s.end:s.end]
 }
 
-// Complete says what became of the batch. It is called exactly once, and
-// never blocks; the batch must not be used by its caller afterwards.
-func (b *Batch) Complete(o Outcome) { b.outcome <- o }
+// Placements returns an empty slice to append the placements of the outcome to.
+// It has room for the one that a batch mostly has, and may be asked for once.
+func (b *Batch) Placements() []Placement { return b.placement[:0] }
 
-// Outcome delivers one value when the batch has been completed.
+// Leave says that nobody waits for the outcome any more, because the client
+// was answered, or is gone. It is false when the outcome is there already.
+func (b *Batch) Leave() bool { return b.state.CompareAndSwap(attended, unattended) }
+
+// Complete says what became of the batch, once, and never blocks. It reports
+// whether somebody waits, who will be told. The buffer is valid until Free.
+func (b *Batch) Complete(o Outcome) (heard bool) {
+	if b.Watcher != nil {
+		b.Watcher.Settled(o)
+	}
+	if b.state.CompareAndSwap(attended, completed) {
+		b.outcome <- o
+		return true
+	}
+	return false
+}
+
+// Outcome delivers one value when the batch has been completed, unless Leave
+// was called before.
 func (b *Batch) Outcome() <-chan Outcome { return b.outcome }
+
+// Free gives the buffer and the reservation back. The batch and its records must
+// not be used afterwards: the buffer will soon hold those of another.
+func (b *Batch) Free() {
+	if b.buffer != nil {
+		b.Buffers.Put(b.buffer)
+		b.Buffers.putIndex(b.spans)
+		b.buffer = nil // so that a record that is read too late is no other's
+	}
+	if b.Account != nil {
+		b.Account.Release(b.Reserved)
+	}
+}
 
 // add appends the record at buffer[start:end]. Where the index has to grow,
 // reserve is asked first; a refusal leaves the batch as it was.
@@ -86,14 +172,16 @@ func (b *Batch) add(start, end int, reserve func(bytes int64) error) error {
 }
 
 // growIndex doubles the index, beginning with one entry for each 128 bytes of
-// the body, which is enough for most logs.
+// the body's buffer, which is enough for most logs.
 func (b *Batch) growIndex(reserve func(bytes int64) error) error {
-	capacity := max(2*cap(b.spans), len(b.buffer)/128+1)
+	capacity := indexCapacity(max(2*cap(b.spans), cap(b.buffer)/128+1))
 	if reserve != nil {
 		if err := reserve(int64(capacity) * spanBytes); err != nil {
 			return err
 		}
 	}
-	b.spans = append(make([]span, 0, capacity), b.spans...)
+	full := b.spans
+	b.spans = append(b.Buffers.getIndex(capacity), full...)
+	b.Buffers.putIndex(full)
 	return nil
 }

@@ -33,12 +33,16 @@ var mayImport = map[string][]string{
 	"ingester/config":       {},
 	"ingester/record":       {},
 	"ingester/kafka":        {"ingester/config", "ingester/record"},
-	"ingester/httpapi":      dataPath,
+	"ingester/mounted":      {},
+	"ingester/httpapi":      append([]string{"ingester/mounted"}, dataPath...),
 	"ingester/queue":        dataPath,
+	"ingester/spool":        dataPath,
+	"ingester/deadletter":   dataPath,
 	"ingester/producer":     dataPath,
 	"ingester/consumer":     dataPath,
 	"ingester/segment":      dataPath,
 	"hack":                  {"test/e2e/scenario"},
+	"bench":                 {"bench", "ingester"},
 	"test":                  {"test", "api", "ingester", "controllers"},
 }
 
@@ -51,7 +55,7 @@ var foreign = []struct {
 	{"k8s.io/api", []string{"api", "cmd/operator", "controllers", "test"}},
 	{"k8s.io/apimachinery", []string{"api", "cmd/operator", "controllers", "test"}},
 	{"sigs.k8s.io/controller-runtime", []string{"cmd/operator", "controllers", "test"}},
-	{"github.com/segmentio/kafka-go", []string{"ingester", "controllers/topics", "controllers/scaling", "test"}},
+	{"github.com/segmentio/kafka-go", []string{"bench", "ingester", "controllers/topics", "controllers/scaling", "test"}},
 }
 
 func TestImports(t *testing.T) {

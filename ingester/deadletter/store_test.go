@@ -1,0 +1,148 @@
+package deadletter
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+)
+
+func TestPutIntoTheTopic(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, c cluster) {
+		dir := t.TempDir()
+		s, reg := c.open(t, dir, 1<<20)
+		d := c.newLetter("web-1.0192", 7, 2)
+		d.Unknown = true
+		put(t, s, d)
+		var headers []string
+		for _, index := range []string{"7", "8"} {
+			headers = append(headers, "logpipeline-dead-letter=web-1.0192/"+index+";logpipeline-dead-letter-part=7+2;logpipeline-dead-letter-reason=[19] no replicas;"+
+				"logpipeline-dead-letter-topic="+c.logs+";logpipeline-dead-letter-partition=1;logpipeline-dead-letter-received=2026-03-01T11:59:00Z;"+
+				"logpipeline-dead-letter-time=2026-03-01T12:00:00Z;logpipeline-dead-letter-unknown=true;logpipeline-dead-letter-acknowledged=true;tenant=blue;")
+		}
+		got := c.log(t, c.letters)
+		for i := range got {
+			got[i].Partition, got[i].Timestamp = 0, 0
+		}
+		want := []logged{
+			{Key: "web-1.0192/7", Value: `{"batch":"web-1.0192","record":7}`, Headers: headers[0]},
+			{Key: "web-1.0192/8", Value: `{"batch":"web-1.0192","record":8}`, Headers: headers[1]},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if sizeOf(t, dir) != 0 {
+			t.Error("it is in the folder, too")
+		}
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP logpipeline_deadletter_records_total Records that were kept as dead letters: in the topic, or in the folder; definitely not delivered, or with their outcome unknown.
+# TYPE logpipeline_deadletter_records_total counter
+logpipeline_deadletter_records_total{place="folder",reason="not-delivered"} 0
+logpipeline_deadletter_records_total{place="folder",reason="unknown"} 0
+logpipeline_deadletter_records_total{place="topic",reason="not-delivered"} 0
+logpipeline_deadletter_records_total{place="topic",reason="unknown"} 2
+`), "logpipeline_deadletter_records_total"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// While the topic takes nothing, letters go to the folder, and from there to
+// the topic as soon as it does.
+func TestLettersOfTheFolderMoveToTheTopic(t *testing.T) {
+	servers := newFake(t).ListenAddrs()
+	c := newCluster(t, servers, false)
+	dir := t.TempDir()
+	s, reg := c.open(t, dir, 1<<20)
+	put(t, s, c.newLetter("a", 0, 3), c.newLetter("b", 0, 2))
+	if bytes, letters := s.folder.usage(); letters != 2 || bytes == 0 {
+		t.Fatalf("%d letters of %d bytes in the folder", letters, bytes)
+	}
+	during(t, s, func() {
+		createTopic(t, servers, c.letters, 2)
+		await(t, "an empty folder", func() bool { return sizeOf(t, dir) == 0 })
+		await(t, "a topic that is tried again", func() bool { return !s.away.Load() })
+	})
+	put(t, s, c.newLetter("c", 0, 1))
+	inv := c.scan(t, dir)
+	if len(inv.Letters) != 3 || inv.Letters[0].Pending != 3 || !inv.Letters[0].InTopic || inv.Letters[0].InFolder {
+		t.Errorf("got %+v", inv.Letters)
+	}
+	if n, err := testutil.GatherAndCount(reg, "logpipeline_deadletter_moved_records_total"); n != 1 || err != nil || testutil.ToFloat64(s.metrics.moved) != 5 {
+		t.Errorf("%v moved, %v", testutil.ToFloat64(s.metrics.moved), err)
+	}
+}
+
+// A letter that the topic refuses, or that can't be read, stays, and holds up
+// no other.
+func TestStuckLetters(t *testing.T) {
+	c := newCluster(t, newFake(t).ListenAddrs(), true)
+	dir := t.TempDir()
+	s, _ := c.open(t, dir, 10<<20)
+	giant := c.newLetter("giant", 0, 1)
+	giant.Records[0] = make([]byte, 1_100_000)
+	put(t, s, giant)
+	if s.away.Load() {
+		t.Error("a topic that refuses a giant is taken to be away")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "0"+letterSuffix), []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.folder.put(c.newLetter("good", 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if stuck := testutil.ToFloat64(s.metrics.stuck); stuck != 2 {
+		t.Errorf("%v letters are stuck", stuck)
+	}
+	inv := c.scan(t, dir)
+	if len(inv.Letters) != 2 || !inv.Letters[0].InFolder || inv.Letters[0].Batch != "giant" || !inv.Letters[1].InTopic || inv.Letters[1].Batch != "good" || len(inv.Corrupt) != 1 {
+		t.Errorf("got %+v, corrupt %q", inv.Letters, inv.Corrupt)
+	}
+}
+
+func TestWithoutATopic(t *testing.T) {
+	dir := t.TempDir()
+	s, reg := cluster{logs: "logs"}.open(t, dir, 700)
+	put(t, s, cluster{logs: "logs"}.newLetter("a", 0, 1))
+	err := s.Put(t.Context(), cluster{logs: "logs"}.newLetter("b", 0, 30))
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "raise deadLetter.maxBytes") {
+		t.Errorf("got %v", err)
+	}
+	during(t, s, func() {})
+	inv, err := Scan(t.Context(), nil, "", dir)
+	if err != nil || len(inv.Letters) != 1 || inv.Letters[0].Sample != `{"batch":"a","record":0}` {
+		t.Errorf("%+v, %v", inv, err)
+	}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP logpipeline_deadletter_folder_capacity_bytes Bytes that the folder may hold.
+# TYPE logpipeline_deadletter_folder_capacity_bytes gauge
+logpipeline_deadletter_folder_capacity_bytes 700
+# HELP logpipeline_deadletter_folder_letters Dead letters in the folder.
+# TYPE logpipeline_deadletter_folder_letters gauge
+logpipeline_deadletter_folder_letters 1
+# HELP logpipeline_deadletter_refused_records_total Records that could not be kept, because the folder was full or failed. They are lost, unless the spool has them.
+# TYPE logpipeline_deadletter_refused_records_total counter
+logpipeline_deadletter_refused_records_total 30
+`), "logpipeline_deadletter_folder_capacity_bytes", "logpipeline_deadletter_folder_letters", "logpipeline_deadletter_refused_records_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(config.DeadLetter{}, file, nil, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "open folder of dead letters: ") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,36 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+)
+
+// wantsQueued reports whether the request is to be answered once its records
+// are queued, rather than produced: as the handler is configured, or as the
+// client asks by ?ack=. It may ask for more than is configured, never for less:
+// whoever configured it may rely on that.
+func (x *exchange) wantsQueued() (bool, *problem) {
+	configured := x.options.Acknowledge == config.AcknowledgeQueued
+	if x.r.URL.RawQuery == "" {
+		return configured, nil
+	}
+	asked, given := x.r.URL.Query()["ack"]
+	switch {
+	case !given:
+		return configured, nil
+	case len(asked) > 1 || asked[0] != "produced" && asked[0] != "queued":
+		return false, newProblem(unknownAcknowledgement, "ack is %q; ask for ack=produced or ack=queued", asked)
+	case asked[0] == "queued" && !configured:
+		return false, newProblem(weakerAcknowledgement, "ack=queued is weaker than what this server is configured to give (acknowledge: Produced); leave it out")
+	case asked[0] == "produced" && x.options.RequiredAcks == config.RequiredAcksOne:
+		return false, newProblem(unavailableAcknowledgement, "ack=produced promises that all in-sync replicas have the records, but this server is configured to hear of the leader alone (producer.requiredAcks: One); leave it out")
+	}
+	return asked[0] == "queued", nil
+}
+
+// describe answers OPTIONS.
+func (x *exchange) describe(place resource) {
+	x.w.Header().Set("Allow", place.methods)
+	x.send(response{status: http.StatusNoContent})
+}

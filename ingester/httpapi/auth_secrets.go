@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/logpipeline/logpipeline/ingester/mounted"
+)
+
+// bearerTokens makes secrets of a directory that has a file for each client,
+// named after it, with its token (RFC 6750).
+func bearerTokens(dir string) func([]mounted.File) ([]secret, error) {
+	return secretsOf(dir, func(path, client, token string) (string, error) {
+		if strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			return "", fmt.Errorf("%s: a bearer token is one word of ASCII characters", path)
+		}
+		return token, nil
+	})
+}
+
+// basicCredentials makes secrets of a directory that has a file for each user,
+// named after it, with the password. A client sends both as one base64 text
+// (RFC 7617), so that is the secret.
+func basicCredentials(dir string) func([]mounted.File) ([]secret, error) {
+	return secretsOf(dir, func(path, user, password string) (string, error) {
+		if strings.Contains(user, ":") {
+			return "", fmt.Errorf("%s: a user's name can't have a colon", path)
+		}
+		if strings.ContainsFunc(password, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+			return "", fmt.Errorf("%s: a password is one line without control characters", path)
+		}
+		return base64.StdEncoding.EncodeToString([]byte(user + ":" + password)), nil
+	})
+}
+
+// secretsOf makes of each file the secret that presented says a client will
+// present. Nobody is locked out, and nobody let in, by files that are not
+// there or empty: they are errors.
+func secretsOf(dir string, presented func(path, client, content string) (string, error)) func([]mounted.File) ([]secret, error) {
+	return func(files []mounted.File) ([]secret, error) {
+		if len(files) == 0 {
+			return nil, fmt.Errorf("%s holds no files: put one there for each client, named after it", dir)
+		}
+		secrets := make([]secret, 0, len(files))
+		for _, file := range files {
+			client, content := filepath.Base(file.Path), strings.TrimRight(string(file.Content), "\r\n")
+			if content == "" {
+				return nil, fmt.Errorf("%s is empty: it should hold what its client has to present", file.Path)
+			}
+			text, err := presented(file.Path, client, content)
+			if err != nil {
+				return nil, err
+			}
+			secrets = append(secrets, secret{client, sha256.Sum256([]byte(text))})
+		}
+		return secrets, nil
+	}
+}

@@ -1,0 +1,243 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
+)
+
+// maxPooledBuffer is the largest buffer, in bytes, that waits for the next
+// response.
+const maxPooledBuffer = 4 << 10
+
+// exchange is one request and its response. It is used again for another, so
+// nothing may hold it after ServeHTTP has returned.
+type exchange struct {
+	*Handler
+	w          http.ResponseWriter
+	r          *http.Request
+	control    *http.ResponseController
+	controller http.ResponseController // which control points to
+	dialect    *dialect
+	account    record.Account
+	count      int64 // of requests in flight, this one included
+
+	queued      bool  // it is answered once its records are queued
+	reserved    int64 // bytes held in the account, not yet put
+	beside      int64 // bytes of them that the batch needs beside its memory
+	bodyStarted bool  // something of the body has been read, or tried to
+	bodyRead    bool  // all of it
+	paced       paced
+	beyond      [1]byte
+	rejected    *partial
+	receipt     receipt
+	status      int // of the response
+
+	// What stays from one exchange to the next.
+	reserveMore func(int64) error // reserve
+	timer       *time.Timer
+	outcome     chan record.Outcome // of its batch; empty when the exchange ends
+	buffer      []byte              // of the response
+}
+
+func newExchange(h *Handler) *exchange {
+	x := &exchange{Handler: h, timer: time.NewTimer(time.Hour), outcome: make(chan record.Outcome, 1)}
+	x.timer.Stop()
+	x.reserveMore = x.reserve
+	return x
+}
+
+func (x *exchange) begin(w http.ResponseWriter, r *http.Request, count int64) {
+	x.w, x.r, x.count, x.account = w, r, count, accountOf(r)
+	if x.account == nil {
+		x.account = x.queue.NewAccount()
+	}
+	x.controller = *http.NewResponseController(w)
+	x.control = &x.controller
+}
+
+// end gives the exchange back.
+func (x *exchange) end() {
+	x.giveBack(0)
+	kept := exchange{Handler: x.Handler, reserveMore: x.reserveMore, timer: x.timer, outcome: x.outcome}
+	if cap(x.buffer) <= maxPooledBuffer {
+		kept.buffer = x.buffer
+	}
+	*x = kept
+	x.exchanges.Put(x)
+}
+
+// serve does what the request asks for, or says why not.
+func (x *exchange) serve() *problem {
+	place := resourceAt(x.r.URL.Path)
+	x.dialect = place.dialect
+	switch {
+	case !place.allows(x.r.Method):
+		return place.refuse(x.r)
+	case x.r.Method == http.MethodOptions:
+		x.describe(place)
+		return nil
+	}
+	client, p := x.options.Authenticator.identify(x.r)
+	switch {
+	case p != nil:
+		return p
+	case place.batch != "":
+		return x.lookUp(place.batch)
+	}
+	return x.take(client)
+}
+
+// take turns the client's request into a batch, hands it over, and sends the
+// receipt.
+func (x *exchange) take(client string) *problem {
+	if most := x.options.Limits.MaxInFlight; x.count > int64(most) {
+		return newProblem(tooManyRequests, "%d requests are being handled, as many as this server takes at once (requestLimits.maxInFlight); retry later", most)
+	}
+	var p *problem
+	if x.queued, p = x.wantsQueued(); p != nil {
+		return p
+	}
+	key, p := keyOf(x.r.Header)
+	if p != nil {
+		return p
+	}
+	format, p := x.dialect.formatOf(x.r.Header)
+	if p != nil {
+		return p
+	}
+	posted, p := x.receive(format)
+	if p != nil {
+		return p
+	}
+	posted.batch.IdempotencyKey = key
+	receipt, p := x.deliver(posted, client)
+	if p != nil {
+		return p
+	}
+	answer := x.dialect.receipt(x.r, receipt, x.buffer[:0])
+	x.buffer = answer.body
+	x.send(answer)
+	return nil
+}
+
+// posted is a batch and who hears what becomes of it, in one allocation.
+type posted struct {
+	batch    record.Batch
+	delivery delivery
+}
+
+// receive turns the body into a batch, for which what it holds is reserved.
+func (x *exchange) receive(f format) (*posted, *problem) {
+	body, p := x.readBody(f.decode)
+	if p != nil {
+		return nil, p
+	}
+	made := &posted{delivery: delivery{batches: x.batches, id: x.batches.newID(), keys: x.keys}}
+	batch := &made.batch
+	batch.ID = x.nameOf(made.delivery.id)
+	batch.ReportTo(x.outcome)
+	batch.Received = time.Now()
+	batch.Buffers = x.buffers
+	limits := record.Limits{
+		MaxRecordBytes: int64(x.options.Limits.MaxRecordBytes),
+		MaxDepth:       x.options.Limits.MaxDepth,
+		Reserve:        x.reserveMore,
+	}
+	if err := f.parse(batch, body, limits); err != nil && !errors.As(err, &x.rejected) {
+		batch.Free()
+		return nil, parseProblem(err)
+	}
+	if err := x.takeHeaders(batch); err != nil {
+		batch.Free()
+		return nil, admissionProblem(err)
+	}
+	return made, nil
+}
+
+// nameOf is the id of a batch as clients know it.
+func (x *exchange) nameOf(id uuid.UUID) string {
+	x.buffer = appendBatchID(x.buffer[:0], x.options.Instance, id)
+	return string(x.buffer)
+}
+
+// takeHeaders gives the batch the request's headers that are to travel with
+// its records.
+func (x *exchange) takeHeaders(batch *record.Batch) error {
+	size := 0
+	for _, name := range x.options.Headers {
+		for _, value := range x.r.Header[http.CanonicalHeaderKey(name)] {
+			batch.Headers = append(batch.Headers, record.Header{Key: name, Value: []byte(value)})
+			size += headerOverhead + len(value)
+		}
+	}
+	return x.reserveBeside(size)
+}
+
+// headerOverhead is what a header takes beside its value, in bytes, rounded up
+// for the growth of the slice.
+const headerOverhead = 96
+
+// reserveBeside reserves n bytes that the batch needs beside its own memory,
+// until it is freed.
+func (x *exchange) reserveBeside(n int) error {
+	if n == 0 {
+		return nil
+	}
+	if err := x.reserve(int64(n)); err != nil {
+		return err
+	}
+	x.beside += int64(n)
+	return nil
+}
+
+// send writes a response; a client that is gone is no error of ours.
+func (x *exchange) send(answer response) {
+	header := x.w.Header()
+	if answer.contentType != "" {
+		header["Content-Type"] = contentTypeField(answer.contentType)
+	}
+	if x.draining.Load() {
+		header.Set("Connection", "close")
+	}
+	x.status = answer.status
+	x.w.WriteHeader(answer.status)
+	_, _ = x.w.Write(answer.body)
+}
+
+// jsonField and protobufField are header fields that all responses share.
+var (
+	jsonField     = []string{"application/json"}
+	protobufField = []string{"application/x-protobuf"}
+)
+
+func contentTypeField(value string) []string {
+	switch value {
+	case jsonField[0]:
+		return jsonField
+	case protobufField[0]:
+		return protobufField
+	}
+	return []string{value}
+}
+
+// sendProblem writes a problem in the words of the request's dialect.
+func (x *exchange) sendProblem(p *problem) {
+	answer := x.dialect.refusal(x.r, p, x.buffer[:0])
+	x.buffer = answer.body
+	header := x.w.Header()
+	for _, field := range p.headers {
+		header.Set(field[0], field[1])
+	}
+	if p.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	// A flushed response has its length only if it is told.
+	header.Set("Content-Length", strconv.Itoa(len(answer.body)))
+	x.send(answer)
+}

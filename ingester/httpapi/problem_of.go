@@ -1,0 +1,163 @@
+package httpapi
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
+)
+
+// admissionProblem says why the queue granted no reservation.
+func admissionProblem(err error) *problem {
+	switch {
+	case errors.Is(err, record.ErrClosed):
+		return newProblem(draining, "this server takes no more records; send them to another, or retry later")
+	case errors.Is(err, record.ErrNeverFits):
+		return newProblem(bodyTooLarge, "%v, which queue.maxBytes sets; send fewer records in a request", err)
+	case errors.Is(err, record.ErrFull):
+		return newProblem(queueFull, "%v; retry later", err)
+	}
+	return newProblem(internalError, "%v", err)
+}
+
+// parseProblem says why the parser refused the body.
+func parseProblem(err error) *problem {
+	var refusal *record.ParseError
+	if !errors.As(err, &refusal) {
+		return admissionProblem(err)
+	}
+	p := newProblem(kindOfParse(refusal.Kind), "%s", refusal.Reason)
+	if refusal.Kind == record.RecordTooLarge {
+		p.Detail += " (requestLimits.maxRecordBytes)"
+	}
+	p.Offset = &refusal.Offset
+	if refusal.Record >= 0 {
+		p.Record = &refusal.Record
+	}
+	return p
+}
+
+func kindOfParse(k record.Kind) kind {
+	switch k {
+	case record.InvalidUTF8:
+		return invalidUTF8
+	case record.NotAnObject:
+		return notAnObject
+	case record.NestingTooDeep:
+		return nestingTooDeep
+	case record.RecordTooLarge:
+		return recordTooLarge
+	case record.NoRecords:
+		return noRecords
+	case malformedOTLP:
+		return otlpMalformed
+	case recordsRejected:
+		return otlpRejected
+	}
+	return malformedJSON
+}
+
+// fate is what a batch's outcome comes to.
+type fate uint8
+
+const (
+	waiting fate = iota
+	produced
+	partlyProduced // the rest is definitely not in Kafka
+	refused        // nothing is in Kafka
+	unknown
+)
+
+// failure is one of the errors that an outcome wraps, and the problem that it
+// is to the client.
+type failure struct {
+	err  error
+	kind kind
+}
+
+// inDoubt is the failure after which nothing is definite. After each of the
+// others the records that no placement names are not in Kafka, and won't be.
+var (
+	inDoubt  = failure{record.ErrOutcomeUnknown, outcomeUnknown}
+	definite = []failure{
+		{record.ErrSpoolFull, spoolFull},
+		{record.ErrClosed, draining},
+		{record.ErrTooLarge, recordTooLarge},
+		{record.ErrRefused, recordRefused},
+		{record.ErrNotDelivered, notDelivered},
+	}
+)
+
+// failureOf returns which failure an error is. What is in doubt outweighs what
+// is definite, and an error without a name is doubt.
+func failureOf(err error) failure {
+	if !errors.Is(err, inDoubt.err) {
+		for _, f := range definite {
+			if errors.Is(err, f.err) {
+				return f
+			}
+		}
+	}
+	return inDoubt
+}
+
+// fateOf sums an outcome up.
+func fateOf(o record.Outcome) fate {
+	switch {
+	case o.Err == nil:
+		return produced
+	case failureOf(o.Err).kind == outcomeUnknown:
+		return unknown
+	case len(o.Placements) > 0:
+		return partlyProduced
+	}
+	return refused
+}
+
+// outcomeProblem says why a batch is not, or not as a whole, known to be in
+// Kafka.
+func outcomeProblem(batch string, o record.Outcome) *problem {
+	part, rest, others := "", "none of its records is in Kafka", "they"
+	if len(o.Placements) > 0 {
+		part, rest, others = "part of ", "the placements name what is in Kafka of it, and sending that again doubles it", "the others"
+	}
+	kind := failureOf(o.Err).kind
+	var p *problem
+	switch kind {
+	case spoolFull:
+		p = newProblem(kind, "batch %s was not taken: %v; retry later", batch, o.Err)
+	case draining:
+		p = newProblem(kind, "batch %s was not taken: this server takes no more records; send them to another, or retry later", batch)
+	case recordTooLarge:
+		p = newProblem(kind, "Kafka refused a record of batch %s for its size: %v; %s; send smaller records, or raise max.message.bytes of the topic", batch, o.Err, rest)
+	case recordRefused:
+		p = newProblem(kind, "Kafka refused a record of batch %s: %v; %s; mend the record, or the topic's configuration", batch, o.Err, rest)
+	case notDelivered:
+		p = newProblem(kind, "%sbatch %s was not delivered: %v; %s, %s may be sent again", part, batch, o.Err, rest, others)
+	default:
+		p = newProblem(kind, "batch %s may or may not be in Kafka: %v; sending the records again may double them", batch, o.Err)
+	}
+	p.Batch, p.Placements = batch, o.Placements
+	return p
+}
+
+// timely says when a request that found no room may be sent again, and that it
+// is Kafka that does not answer where that is so.
+func (x *exchange) timely(p *problem) *problem {
+	if p.kind != queueFull && p.kind != spoolFull {
+		return p
+	}
+	if p.kind == queueFull && x.options.Unreachable() {
+		p = newProblem(kafkaUnreachable, "Kafka does not answer, and %s", p.Detail)
+	}
+	wanted := max(x.r.ContentLength, x.reserved, 0) + record.Overhead
+	p.retryAfter = wholeSeconds(x.queue.RetryAfter(wanted))
+	return p
+}
+
+// wholeSeconds rounds up, for Retry-After knows no fractions, and 0 would
+// invite the request back at once.
+func wholeSeconds(d time.Duration) int {
+	return max(1, int(math.Ceil(d.Seconds())))
+}

@@ -1,0 +1,104 @@
+// Package mounted reads files that may change while the process runs, as those
+// of Kubernetes Secrets and ConfigMaps do, and keeps what was made of them up
+// to date.
+//
+// The kubelet writes the files of a volume into a new directory and then
+// renames a symbolic link, ..data, to it. So what is watched is the directory
+// in which the link is, and the link is followed once for all files that are
+// read together: they are never of two generations. Files that no kubelet
+// wrote are read as they are.
+//
+// A change that can't be read, or that makes no sense to who asked for the
+// files, is logged and counted, and what was good before stays in use.
+package mounted
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// rereadInterval is the net for changes of which no notice comes: on
+	// other file systems, in directories that are links themselves, and
+	// where the kernel has no more watches to give.
+	rereadInterval = time.Minute
+	// settleTime is how long after a notice others may follow that belong to
+	// the same change.
+	settleTime = 100 * time.Millisecond
+)
+
+// Watcher keeps values up to date. All values are opened before it runs.
+type Watcher struct {
+	logger  *slog.Logger
+	metrics metrics
+	sources []*source
+
+	reread, settle time.Duration
+}
+
+// New returns a watcher of nothing.
+func New(logger *slog.Logger, reg prometheus.Registerer) *Watcher {
+	return &Watcher{logger: logger, metrics: newMetrics(reg), reread: rereadInterval, settle: settleTime}
+}
+
+// Value is what was last made of the files. It may be used by any number of
+// goroutines.
+type Value[T any] struct{ current atomic.Pointer[T] }
+
+// Get returns what the newest good files say. It costs an atomic load.
+func (v *Value[T]) Get() T { return *v.current.Load() }
+
+// Open reads the files at paths, makes a value of them with parse, and from
+// then on does so again, when w runs, whenever they have changed. A path may
+// name a directory, which stands for the regular files in it, in the order of
+// their names, hidden ones left out. Files of one directory are read from one
+// generation of it.
+//
+// name says in metrics and logs what the files are for; it must be used once.
+// parse is called by one goroutine at a time, with files that it may keep. Its
+// errors, and those of reading, name the path.
+func Open[T any](w *Watcher, name string, parse func([]File) (T, error), paths ...string) (*Value[T], error) {
+	value := &Value[T]{}
+	s := &source{name: name, paths: paths, apply: func(files []File) error {
+		parsed, err := parse(files)
+		if err == nil {
+			value.current.Store(&parsed)
+		}
+		return err
+	}}
+	if _, err := s.load(); err != nil {
+		return nil, fmt.Errorf("load %s: %w", name, err)
+	}
+	w.sources = append(w.sources, s)
+	w.metrics.opened(name)
+	return value, nil
+}
+
+// source is the files behind one value.
+type source struct {
+	name  string
+	paths []string
+	apply func([]File) error
+	last  []File // of which the value was made
+}
+
+// load reads the files and applies them if they have changed.
+func (s *source) load() (changed bool, err error) {
+	files, err := read(s.paths)
+	if err != nil {
+		return false, err
+	}
+	if s.last != nil && slices.EqualFunc(files, s.last, File.equal) {
+		return false, nil
+	}
+	if err := s.apply(files); err != nil {
+		return false, err
+	}
+	s.last = files
+	return true, nil
+}

@@ -1,0 +1,80 @@
+package mounted
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Run keeps the values up to date until ctx ends, and then returns. Changes
+// are usually noticed within a second, and within a minute at the latest.
+func (w *Watcher) Run(ctx context.Context) {
+	var events <-chan fsnotify.Event
+	var lost <-chan error
+	notices, err := fsnotify.NewWatcher()
+	if err != nil {
+		w.logger.Warn("mounted files can't be watched, only read again from time to time; raise fs.inotify.max_user_instances", "interval", w.reread, "error", err)
+	} else {
+		defer notices.Close()
+		events, lost = notices.Events, notices.Errors
+		w.watch(notices)
+	}
+	again := time.NewTicker(w.reread)
+	defer again.Stop()
+	settled := time.NewTimer(0) // for what changed before anybody watched
+	defer settled.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+			settled.Reset(w.settle)
+		case <-lost:
+			settled.Reset(w.settle)
+		case <-settled.C:
+			w.reload()
+		case <-again.C:
+			w.watch(notices) // a directory may have been replaced
+			w.reload()
+		}
+	}
+}
+
+// watch asks for notices about the directories in which the files, or the
+// links to them, are. What is watched already stays so.
+func (w *Watcher) watch(notices *fsnotify.Watcher) {
+	if notices == nil {
+		return
+	}
+	for _, s := range w.sources {
+		for _, path := range s.paths {
+			directory := filepath.Dir(path)
+			if info, err := os.Stat(path); err == nil && info.IsDir() {
+				directory = path
+			}
+			if err := notices.Add(directory); err != nil {
+				w.logger.Warn("directory can't be watched; its files are read again from time to time", "files", s.name, "directory", directory, "interval", w.reread, "error", err)
+			}
+		}
+	}
+}
+
+// reload brings all values up to date.
+func (w *Watcher) reload() {
+	for _, s := range w.sources {
+		changed, err := s.load()
+		if err != nil {
+			w.metrics.failures.WithLabelValues(s.name).Inc()
+			w.logger.Error("changed files can't be used; what they said before stays in use", "files", s.name, "error", err)
+			continue
+		}
+		w.metrics.lastSuccess.WithLabelValues(s.name).SetToCurrentTime()
+		if changed {
+			w.metrics.reloads.WithLabelValues(s.name).Inc()
+			w.logger.Info("changed files are in use", "files", s.name)
+		}
+	}
+}
