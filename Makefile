@@ -43,8 +43,9 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 	hack/demo/broker stop
 
 .PHONY: test
-test: test-servers helm ## Unit, API server and broker tests.
+test: test-servers helm otelcol ## Unit, API server and broker tests.
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
+	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector
 	KUBEBUILDER_ASSETS=$(BIN) KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
 	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./test/house/...
 	go -C hack/images test ./...
@@ -57,9 +58,34 @@ e2e: broker-for-cluster images helm ## The demo's path as a test on the local cl
 	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
 
 .PHONY: test-full
-test-full: test e2e ## All of that, every fuzz target for 20 s, and the local cluster's own test.
+test-full: test e2e ## All of that, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+	$(MAKE) bench-outage FLAGS="--away 5m"
 	hack/fuzz 20s
 	hack/cluster/smoke
+
+##@ Measure
+
+.PHONY: bench-peers
+bench-peers: otelcol ## Build what the intake is measured against.
+	CGO_ENABLED=0 go -C bench/peers/bento build -trimpath -o $(BIN)/bento .
+
+.PHONY: otelcol
+otelcol:
+	CGO_ENABLED=0 go -C bench/peers/otelcol build -trimpath -ldflags "-s -w" -o $(BIN)/otelcol .
+
+.PHONY: bench-programs
+bench-programs: build
+	go build -trimpath -o $(BIN)/ ./bench/intake ./bench/outage ./bench/discard ./bench/baseline ./bench/profiled
+
+.PHONY: bench-intake
+bench-intake: bench-programs bench-peers ## Measure the intake beside its peers (FLAGS=--quick for a look of a minute).
+	$(KAFKA_TOOL) start
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" $(BIN)/intake --bin $(BIN) --json $(BUILD)/bench/intake.json $(FLAGS)
+
+.PHONY: bench-outage
+bench-outage: bench-programs ## Measure an ingester's memory while Kafka is away (FLAGS="--away 5m").
+	$(BIN)/outage --bin $(BIN) $(FLAGS)
+	$(BIN)/outage --bin $(BIN) --acknowledge Queued $(FLAGS)
 
 ##@ Build
 
@@ -98,7 +124,7 @@ generate: ## Regenerate deepcopy, apply configurations, CRD and RBAC, and the ch
 
 .PHONY: fmt
 fmt: ## Format the code.
-	gofmt -w api cmd controllers hack ingester test
+	gofmt -w api bench cmd controllers hack ingester test
 
 .PHONY: lint
 lint: ## Vet and lint.

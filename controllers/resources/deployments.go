@@ -30,6 +30,7 @@ func ingester(in Input, checksum string) *appsv1ac.DeploymentApplyConfiguration 
 		rollout:   rollout(0, 1),
 		resources: containerResources(spec.Pod.Resources, ingesterMemory(in.Config)),
 		ports:     []*corev1ac.ContainerPortApplyConfiguration{port(ingestPortName, ingestPort)},
+		data:      scratchVolume(in.Config),
 	}, in, checksum)
 }
 

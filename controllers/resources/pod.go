@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -96,6 +97,18 @@ func dataVolume(storage v1alpha1.StorageSpec) *corev1ac.VolumeApplyConfiguration
 		empty.WithSizeLimit(*storage.Ephemeral.SizeLimit)
 	}
 	return volume.WithEmptyDir(empty)
+}
+
+// scratchSlack is what the file system takes of a volume beside its files.
+const scratchSlack = 64 * mebibyte
+
+// scratchVolume holds what an ingester keeps on disk: dead letters while Kafka
+// is away, and the spool. It outlives a container, not its pod; its limit is
+// above what the ingester bounds by itself.
+func scratchVolume(c config.Config) *corev1ac.VolumeApplyConfiguration {
+	limit := int64(c.DeadLetter.MaxBytes) + int64(c.Spool.MaxBytes) + scratchSlack
+	return corev1ac.Volume().WithName(dataVolumeID).WithEmptyDir(
+		corev1ac.EmptyDirVolumeSource().WithSizeLimit(*resource.NewQuantity(limit, resource.BinarySI)))
 }
 
 // podSecurity and containerSecurity satisfy the restricted Pod Security
