@@ -43,7 +43,7 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 	hack/demo/broker stop
 
 .PHONY: test
-test: test-servers helm otelcol ## Unit, API server and broker tests.
+test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
 	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector
 	KUBEBUILDER_ASSETS=$(BIN) KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
@@ -91,7 +91,7 @@ bench-outage: bench-programs ## Measure an ingester's memory while Kafka is away
 
 .PHONY: build
 build: ## Build the two static binaries into $(BUILD)/bin.
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/operator ./cmd/ingester
+	CGO_ENABLED=0 go build -trimpath -tags disable_grpc_modules -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN)/ ./cmd/operator ./cmd/ingester
 
 .PHONY: images
 images: build ## Make both images as tar files, without a container engine, and load them into a running local cluster.
@@ -140,6 +140,10 @@ verify: helm kubectl ## Check that generated files are current and that the code
 .PHONY: kubectl
 kubectl: ## Build the API server, etcd and kubectl for tests.
 	$(CLUSTER_TOOL) build control-plane
+
+.PHONY: versitygw
+versitygw: # an S3 server
+	go build -modfile=hack/tools/versitygw/go.mod -trimpath -o $(BIN)/versitygw github.com/versity/versitygw/cmd/versitygw
 
 .PHONY: test-servers
 test-servers: kubectl ## Build the API server and start the broker for tests.

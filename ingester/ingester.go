@@ -94,7 +94,7 @@ func (p *process) boundMemory() {
 func (p *process) consume(ctx context.Context) error {
 	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
 	defer client.Close()
-	consumer, err := p.openConsumer(client, nil)
+	consumer, err := p.openConsumer(ctx, client, nil)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *process) standalone(ctx context.Context) error {
 	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	progress := newProgress()
-	consumer, err := p.openConsumer(client, progress)
+	consumer, err := p.openConsumer(ctx, client, progress)
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/deadletter"
+	"github.com/logpipeline/logpipeline/ingester/http1"
 	"github.com/logpipeline/logpipeline/ingester/httpapi"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/mounted"
@@ -35,7 +35,7 @@ type intake struct {
 	files    *mounted.Watcher
 	listener net.Listener
 	handler  *httpapi.Handler
-	server   *http.Server
+	server   *http1.Server
 	queue    *queue.Queue
 	spool    *spool.Spool // nil without one
 	letters  *deadletter.Store
@@ -56,7 +56,7 @@ func (p *process) openIntake(ctx context.Context, client *kafka.Client) (*intake
 	if err != nil {
 		return nil, errors.Join(err, i.closeSpool())
 	}
-	i.server = httpapi.NewServer(i.handler, p.logger)
+	i.server = http1.New(httpapi.NewServer(i.handler, p.logger))
 	return i, nil
 }
 

@@ -8,15 +8,15 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/segment"
 )
 
-// openConsumer puts the consumer on top of the directory store. A progress
-// that isn't nil is told how far the chains have come.
-func (p *process) openConsumer(client *kafka.Client, progress *progress) (*consumer.Consumer, error) {
-	directory, err := segment.OpenDirectory(p.cfg.DataDir, p.cfg.Segment, p.logger, p.registry)
+// openConsumer puts the consumer on top of the store, a directory or an object
+// store. A progress that isn't nil is told how far the chains have come.
+func (p *process) openConsumer(ctx context.Context, client *kafka.Client, progress *progress) (*consumer.Consumer, error) {
+	store, err := segment.Open(ctx, p.cfg, p.logger, p.registry)
 	if err != nil {
 		return nil, err
 	}
 	open := func(ctx context.Context, topic, topicID string, partition int32, first func(context.Context) (int64, error)) (consumer.Chain, error) {
-		chain, err := directory.Open(ctx, topic, topicID, partition, first)
+		chain, err := store.Open(ctx, topic, topicID, partition, first)
 		if err != nil {
 			return nil, err // not chain: a nil *segment.Chain is no nil consumer.Chain
 		}

@@ -11,10 +11,23 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/segment"
 )
 
+// locationFlags defines the flags that name a store, and returns what they
+// name once they are parsed.
+func locationFlags(flags *flag.FlagSet) (location func() string) {
+	dataDir := flags.String("data-dir", config.Default().DataDir, "the `directory` that holds chain and segments")
+	objectStore := flags.String("object-store", "", "the `URL` of the object store that holds them instead, such as s3://bucket/prefix?region=eu-central-1")
+	return func() string {
+		if *objectStore != "" {
+			return *objectStore
+		}
+		return *dataDir
+	}
+}
+
 // verify proves the stored segments complete, or fails and says what is wrong.
 func verify(ctx context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
-	dataDir := flags.String("data-dir", config.Default().DataDir, "the `directory` that holds chain and segments")
+	location := locationFlags(flags)
 	format := flags.String("o", "text", "print the report as `text` or json")
 	if err := parse(flags, arguments, out); err != nil {
 		return err
@@ -22,7 +35,7 @@ func verify(ctx context.Context, arguments []string, out output) error {
 	if *format != "text" && *format != "json" {
 		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
 	}
-	report, err := segment.Verify(ctx, *dataDir)
+	report, err := segment.Verify(ctx, location())
 	if err != nil {
 		return err
 	}
@@ -42,7 +55,7 @@ func verify(ctx context.Context, arguments []string, out output) error {
 // cat prints stored records: the image has no shell and no other way to look.
 func cat(ctx context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("cat", flag.ContinueOnError)
-	dataDir := flags.String("data-dir", config.Default().DataDir, "the `directory` that holds chain and segments")
+	location := locationFlags(flags)
 	topic := flags.String("topic", "", "print records of this `topic` only; otherwise of all")
 	partition := flags.Int("partition", -1, "print records of this partition only; -1 prints all, one after the other")
 	limit := flags.Int64("limit", 0, "stop after so many records; 0 prints all")
@@ -56,13 +69,13 @@ func cat(ctx context.Context, arguments []string, out output) error {
 	topics := []string{*topic}
 	if *topic == "" {
 		var err error
-		if topics, err = segment.Topics(*dataDir); err != nil {
+		if topics, err = segment.Topics(ctx, location()); err != nil {
 			return err
 		}
 	}
 	p := printer{out: out, names: *names, limit: *limit}
 	for _, name := range topics {
-		if err := p.print(segment.Records(ctx, *dataDir, name, int32(*partition))); err != nil {
+		if err := p.print(segment.Records(ctx, location(), name, int32(*partition))); err != nil {
 			return err
 		}
 	}

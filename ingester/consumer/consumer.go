@@ -37,6 +37,8 @@ type Chain interface {
 	// Seal stores what has been appended, and reports whether it did; if
 	// others had stored it before, NextOffset has moved to where they are.
 	Seal(ctx context.Context) (sealed bool, err error)
+	// Retain removes what the limits no longer keep; an error harms nothing.
+	Retain(ctx context.Context, now time.Time, limits config.Retention) error
 	// Close gives up what is not sealed.
 	Close() error
 }
@@ -155,13 +157,13 @@ func (c *Consumer) consume(ctx context.Context, group *kafkago.ConsumerGroup) {
 func (c *Consumer) startGeneration(ctx context.Context, generation *kafkago.Generation) {
 	assigned := generation.Assignments[c.config.Topic]
 	c.logger.Info("partitions assigned", "group", generation.GroupID, "generation", generation.ID, "partitions", len(assigned))
-	c.start(generation, c.watchPartitions)
 	for _, a := range assigned {
 		w := newWorker(ctx, c, int32(a.ID), func(offset int64) error {
 			return generation.CommitOffsets(map[string]map[int]int64{c.config.Topic: {a.ID: offset}})
 		})
 		c.start(generation, w.run)
 	}
+	c.start(generation, c.watchPartitions) // last: it may count the partitions anew
 }
 
 // start runs f for the generation, whose end is the end of f's context, and

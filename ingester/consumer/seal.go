@@ -56,7 +56,16 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 		w.metrics.seal.Observe(time.Since(started).Seconds())
 	}
 	w.sealedUpTo(w.chain.NextOffset())
+	w.retain(ctx)
 	return nil
+}
+
+// retain removes what the retention no longer keeps. What it could not remove,
+// it will the next time.
+func (w *worker) retain(ctx context.Context) {
+	if err := w.chain.Retain(ctx, time.Now(), w.keep); err != nil {
+		w.logger.Warn("stored segments cannot be removed yet", "error", err)
+	}
 }
 
 // sealedUpTo commits the end of what is stored. A commit that fails is made

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -27,6 +28,7 @@ type worker struct {
 	// leaving is why the generation has ended: rebalance or shutdown.
 	leaving func() string
 	logger  *slog.Logger
+	keep    config.Retention // of this partition
 
 	topicID   string
 	chain     Chain
@@ -54,6 +56,7 @@ func newWorker(ctx context.Context, c *Consumer, partition int32, commit func(in
 			Topic: c.config.Topic, Partition: partition, LeaderEpoch: -1,
 			MaxBytes: int(c.config.Consumer.FetchMaxBytes), MinBytes: 1, MaxWait: fetchMaxWait,
 		},
+		keep:  c.config.Retention.PerPartition(c.partitions),
 		kafka: trouble{logger: logger}, storage: trouble{logger: logger},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"github.com/logpipeline/logpipeline/ingester/http1"
 	"io"
 	"log/slog"
 	"net"
@@ -81,7 +82,7 @@ func TestServerOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServer(in.handler, slog.New(slog.DiscardHandler))
+	server := http1.New(NewServer(in.handler, slog.New(slog.DiscardHandler)))
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(tls.NewListener(Limit(listener, 4), secureBy)) })
 	t.Cleanup(func() { server.Close(); serving.Wait() })

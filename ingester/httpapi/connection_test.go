@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"github.com/logpipeline/logpipeline/ingester/http1"
 	"io"
 	"log/slog"
 	"net"
@@ -38,7 +39,7 @@ func (q *accounts) NewAccount() record.Account {
 
 // pod is a server that a test starts and stops by itself.
 type pod struct {
-	*http.Server
+	*http1.Server
 	handler *Handler
 	address string
 	serving sync.WaitGroup
@@ -51,7 +52,7 @@ func startPod(t *testing.T, queue Queue, listener net.Listener) *pod {
 	options := Options{Limits: config.RequestLimits{MaxBodyBytes: 1 << 20, MaxRecordBytes: 1 << 10, MaxDepth: 4, BodyTimeoutSeconds: 1}}
 	logger := slog.New(slog.DiscardHandler)
 	handler := New(options, queue, logger, prometheus.NewRegistry())
-	p := &pod{Server: NewServer(handler, logger), handler: handler}
+	p := &pod{Server: http1.New(NewServer(handler, logger)), handler: handler}
 	if listener == nil {
 		var err error
 		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {

@@ -94,7 +94,7 @@ func postOf(body []byte, acknowledge config.Acknowledge, withKey bool) func() {
 }
 
 // A request costs a fixed number of allocations, whatever the number of its
-// records: the batch and its channel (two), its id, and what hears its outcome.
+// records: the batch with what hears its outcome, and its id.
 func TestAllocationsOfARequest(t *testing.T) {
 	const most = 3 + pooledAllocations
 	serve := postOf(hundredRecords(), config.AcknowledgeProduced, false)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/logpipeline/logpipeline/ingester/http1"
 	"io"
 	"log/slog"
 	"net"
@@ -145,7 +146,7 @@ func deliver(b *record.Batch) record.Outcome {
 type intake struct {
 	address string
 	handler *Handler
-	server  *http.Server
+	server  *http1.Server
 	queue   *producerQueue
 	metrics *prometheus.Registry
 	client  *http.Client
@@ -163,7 +164,7 @@ func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 	logger := slog.New(slog.DiscardHandler)
 	in := &intake{queue: queue, metrics: prometheus.NewPedanticRegistry()}
 	in.handler = New(options, queue, logger, in.metrics)
-	in.server = NewServer(in.handler, logger)
+	in.server = http1.New(NewServer(in.handler, logger))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

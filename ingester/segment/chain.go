@@ -7,8 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -21,11 +20,14 @@ import (
 // reads the truth; nothing is lost, since records that are not sealed are
 // still in Kafka.
 type Chain struct {
-	directory *Directory
+	store     *Store
 	partition partition
-	dir       string // of the links
-	writer    string // this opening's token
-	sealed    int64  // the chain's end
+	dir       string    // of the links
+	writer    string    // this opening's token
+	first     int64     // where the chain began
+	sealed    int64     // the chain's end
+	totals    Totals    // through the chain's end
+	retained  *retained // nil until Retain is called
 	pending   *pending
 	failed    error
 }
@@ -36,12 +38,12 @@ type Chain struct {
 // and removes staged files that can never be sealed.
 //
 // It returns a *StopError when the topic id is not the one whose chain is in
-// the directory (TopicRecreated), when a link cannot be right (ChainDamaged),
-// and when a newer release wrote it (UnsupportedFormat). Any other error is
-// the storage's or firstOffset's; try again.
-func (d *Directory) Open(ctx context.Context, topic, topicID string, number int32, firstOffset func(context.Context) (int64, error)) (*Chain, error) {
+// the store (TopicRecreated), when a link cannot be right (ChainDamaged), and
+// when a newer release wrote it (UnsupportedFormat). Any other error is the
+// storage's or firstOffset's; try again.
+func (s *Store) Open(ctx context.Context, topic, topicID string, number int32, firstOffset func(context.Context) (int64, error)) (*Chain, error) {
 	p := partition{topic, topicID, number}
-	c := &Chain{directory: d, partition: p, dir: d.path(p.chainPath()), writer: rand.Text()}
+	c := &Chain{store: s, partition: p, dir: p.chainPath(), writer: rand.Text()}
 	if err := c.open(ctx, firstOffset); err != nil {
 		return nil, fmt.Errorf("open chain of %v: %w", p, err)
 	}
@@ -52,55 +54,51 @@ func (c *Chain) open(ctx context.Context, firstOffset func(context.Context) (int
 	if err := c.partition.validate(); err != nil {
 		return err
 	}
-	if err := c.refuseOtherIncarnations(); err != nil {
+	if err := c.refuseOtherIncarnations(ctx); err != nil {
 		return err
 	}
 	header, err := c.readOrCreateHeader(ctx, firstOffset)
 	if err != nil {
 		return err
 	}
-	if c.sealed, err = c.walk(ctx, c.readHead(header)); err != nil {
+	c.first = header.FirstOffset
+	if err := c.findEnd(ctx, c.first); err != nil {
 		return err
 	}
-	return c.removeLeftovers()
+	return c.removeLeftovers(ctx)
 }
 
 // refuseOtherIncarnations guards the offsets: those of a topic that was
 // deleted and created again say nothing about the old one's.
-func (c *Chain) refuseOtherIncarnations() error {
-	parent := filepath.Join(c.directory.root, chainDir, c.partition.topic)
-	entries, err := os.ReadDir(parent)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, e := range entries {
-		if e.IsDir() && e.Name() != c.partition.topicID {
+func (c *Chain) refuseOtherIncarnations(ctx context.Context) error {
+	parent := path.Join(chainDir, c.partition.topic)
+	for e, err := range c.store.files.list(ctx, parent, "") {
+		if err != nil {
+			return err
+		}
+		if e.folder && e.name != c.partition.topicID {
 			return &StopError{Reason: "TopicRecreated", Err: fmt.Errorf("topic %q has the id %s, but the chain in %s is of %s: the topic was deleted and created again; use another data directory, or move the old one away",
-				c.partition.topic, c.partition.topicID, parent, e.Name())}
+				c.partition.topic, c.partition.topicID, parent, e.name)}
 		}
 	}
 	return nil
 }
 
 func (c *Chain) readOrCreateHeader(ctx context.Context, firstOffset func(context.Context) (int64, error)) (Header, error) {
-	path := filepath.Join(c.dir, headerName)
-	header, err := readHeader(path)
+	header, err := readHeader(ctx, c.store.files, c.partition)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := c.createHeader(ctx, path, firstOffset); err != nil {
+		if err := c.createHeader(ctx, firstOffset); err != nil {
 			return Header{}, err
 		}
-		header, err = readHeader(path)
-	}
-	if err == nil && header.partition() != c.partition {
-		err = damaged("%s: is the header of %v, topic id %s", path, header.partition(), header.TopicID)
+		header, err = readHeader(ctx, c.store.files, c.partition)
 	}
 	return header, err
 }
 
 // createHeader creates the header unless another writer is faster; either way
 // there is one when it returns nil.
-func (c *Chain) createHeader(ctx context.Context, path string, firstOffset func(context.Context) (int64, error)) error {
-	if err := c.refuseLinksWithoutHeader(); err != nil {
+func (c *Chain) createHeader(ctx context.Context, firstOffset func(context.Context) (int64, error)) error {
+	if err := c.refuseLinksWithoutHeader(ctx); err != nil {
 		return err
 	}
 	first, err := firstOffset(ctx)
@@ -112,54 +110,82 @@ func (c *Chain) createHeader(ctx context.Context, path string, firstOffset func(
 	if err != nil {
 		return err
 	}
-	if err := makeDirs(c.directory.root, p.chainPath()); err != nil {
-		return err
-	}
-	staged := c.directory.path(p.stagedName(headerName, c.writer, linkSuffix))
-	if err := writeDurable(staged, content); err != nil {
-		return err
-	}
-	if failure := c.directory.link(staged, path); failure != nil {
-		// As with a link, what is there decides: a faster writer may even
-		// have removed our staged file by now.
-		if created, err := exists(path); err != nil || !created {
+	failure := c.store.files.create(ctx, p.stagedName(headerName, c.writer, linkSuffix), path.Join(c.dir, headerName), content)
+	if failure != nil {
+		// As with a link, what is there decides.
+		if _, err := readHeader(ctx, c.store.files, p); err != nil {
 			return errors.Join(failure, err)
 		}
 	}
-	return errors.Join(syncDir(c.dir), removeIfExists(staged))
+	return nil
 }
 
-func (c *Chain) refuseLinksWithoutHeader() error {
-	entries, err := os.ReadDir(c.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		if _, ok := parseOffsetName(e.Name()); ok {
+func (c *Chain) refuseLinksWithoutHeader(ctx context.Context) error {
+	for e, err := range c.store.files.list(ctx, c.dir, "") {
+		if err != nil {
+			return err
+		}
+		if _, ok := parseOffsetName(e.name); ok {
 			return damaged("%s has links, but no header: restore it from a backup", c.dir)
 		}
 	}
-	return err
+	return nil
 }
 
-// walk follows the links from an offset to the chain's end, publishing each,
-// and returns the end. Whatever it passes is durable then.
-func (c *Chain) walk(ctx context.Context, offset int64) (end int64, err error) {
+// findEnd finds the chain's end, from a link boundary on that was known or from
+// the head hint. It begins anew when retention has passed where it began.
+func (c *Chain) findEnd(ctx context.Context, known int64) error {
+	for {
+		begin, err := readBoundaries(ctx, c.store.files, c.partition, c.first)
+		if err != nil {
+			return err
+		}
+		from := max(begin.links, known, c.readHead(ctx, begin.links))
+		if err := c.walk(ctx, from, begin.data); err != nil {
+			return err
+		}
+		if passed, err := c.isBehindBoundary(ctx, from); err != nil || !passed {
+			return err
+		}
+		known = c.first
+	}
+}
+
+// isBehindBoundary reports whether links at this offset have been removed.
+func (c *Chain) isBehindBoundary(ctx context.Context, offset int64) (bool, error) {
+	begin, err := readBoundaries(ctx, c.store.files, c.partition, c.first)
+	return offset < begin.links, err
+}
+
+// walk follows the links from an offset to the chain's end, publishing each
+// that begins at dataBegin or later. Whatever it passes is durable then.
+func (c *Chain) walk(ctx context.Context, offset, dataBegin int64) error {
 	for {
 		if err := ctx.Err(); err != nil {
-			return 0, err
+			return err
 		}
-		link, err := readLink(c.dir, c.partition, offset)
+		link, err := readLink(ctx, c.store.files, c.partition, offset)
 		if errors.Is(err, fs.ErrNotExist) {
-			return offset, nil
+			c.sealed = offset
+			return nil
+		}
+		if err == nil && link.BaseOffset >= dataBegin {
+			err = c.publish(ctx, link)
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
-		if err := c.publish(link); err != nil {
-			return 0, fmt.Errorf("publish %s: %w", link.DataPath, err)
-		}
+		c.passed(link)
 		offset = link.NextOffset
+	}
+}
+
+func (c *Chain) passed(link Link) {
+	if link.Totals != nil {
+		c.totals = *link.Totals
+	} else {
+		c.totals.Records += link.Records
+		c.totals.Bytes += link.Bytes
 	}
 }
 
@@ -170,21 +196,17 @@ func (c *Chain) walk(ctx context.Context, offset int64) (end int64, err error) {
 // staged files gone and takes that as well. Data that a link names has been
 // published by the walk before. Files staged at the chain's end are left
 // alone: one of them may be sealed the next moment.
-func (c *Chain) removeLeftovers() error {
-	entries, err := os.ReadDir(c.directory.path(stagingDir))
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		rest, found := strings.CutPrefix(e.Name(), c.partition.stagedPrefix())
-		if !found {
-			continue
+func (c *Chain) removeLeftovers(ctx context.Context) error {
+	prefix := c.partition.stagedPrefix()
+	for e, err := range c.store.files.list(ctx, stagingDir, prefix) {
+		if err != nil {
+			return err
 		}
-		what, _, _ := strings.Cut(rest, "-")
+		what, _, _ := strings.Cut(strings.TrimPrefix(e.name, prefix), "-")
 		if base, ok := parseOffsetName(what); !ok && what != headerName && what != headName || ok && base >= c.sealed {
 			continue
 		}
-		if err := removeIfExists(filepath.Join(c.directory.path(stagingDir), e.Name())); err != nil {
+		if err := c.store.files.remove(ctx, path.Join(stagingDir, e.name)); err != nil {
 			return err
 		}
 	}
@@ -205,12 +227,13 @@ func (c *Chain) NextOffset() int64 {
 	return c.sealed
 }
 
-// Close gives up what is not sealed, and removes it from staging.
+// Close gives up what is not sealed, and removes what has been staged of it,
+// unless a link may name it.
 func (c *Chain) Close() error {
 	p := c.pending
 	c.pending, c.failed = nil, errors.New("chain is closed")
 	if p == nil {
 		return nil
 	}
-	return p.discard()
+	return p.drop(c.store)
 }

@@ -26,17 +26,26 @@ const (
 	noon = int64(1795435200000)
 )
 
-func openDirectory(t testing.TB, dir string) *Directory {
+func openDirectory(t testing.TB, dir string) *Store {
 	t.Helper()
-	d, err := OpenDirectory(dir, config.Segment{MaxBytes: 1 << 20, MaxAgeSeconds: 10}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return openCompressed(t, dir, config.CompressionNone)
+}
+
+func openCompressed(t testing.TB, dir string, compression config.Compression) *Store {
+	t.Helper()
+	d, err := OpenDirectory(dir, testConfig(compression), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
+func testConfig(compression config.Compression) config.Segment {
+	return config.Segment{MaxBytes: 1 << 20, MaxAgeSeconds: 10, MaxOpenBytes: 8 << 20, Compression: compression}
+}
+
 // openChain opens partition 0; a new chain begins at offset 5.
-func openChain(t testing.TB, d *Directory) *Chain {
+func openChain(t testing.TB, d *Store) *Chain {
 	t.Helper()
 	c, err := d.Open(t.Context(), testTopic, testID, 0, beginAt(5))
 	if err != nil {
@@ -105,6 +114,12 @@ func expectProblems(t testing.TB, dir string, want ...string) Report {
 	if err != nil {
 		t.Fatal(err)
 	}
+	expectReport(t, report, want...)
+	return report
+}
+
+func expectReport(t testing.TB, report Report, want ...string) {
+	t.Helper()
 	if report.Complete != (len(want) == 0) || len(report.Problems) != len(want) {
 		t.Fatalf("Complete is %v with %d problems %v, want %q", report.Complete, len(report.Problems), report.Problems, want)
 	}
@@ -114,7 +129,6 @@ func expectProblems(t testing.TB, dir string, want ...string) Report {
 			t.Errorf("problem %d is %q: %q, want %q: %q", i, p.Path, p.Problem, path, text)
 		}
 	}
-	return report
 }
 
 func files(t testing.TB, dir string) []string {
@@ -147,15 +161,15 @@ func TestSealedSegmentIsLaidOutAsDocumented(t *testing.T) {
 	if diff := cmp.Diff(want, files(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-	link, err := readLink(filepath.Join(dir, chainOf0), c.partition, 5)
+	link, err := readLink(t.Context(), c.store.files, c.partition, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantLink := Link{
 		Version: 1, Topic: testTopic, TopicID: testID, BaseOffset: 5, NextOffset: 8,
 		DataPath: want[3], Staged: "staging/" + testID + "-0-00000000000000000005-" + c.writer + ".ndjson",
-		Records: 3, Bytes: 39, Checksum: link.Checksum, Codec: "none",
-		FirstTimestamp: noon, LastTimestamp: noon + 3, LeaderEpoch: 2, Writer: c.writer, Batches: [][2]int64{{5, noon}},
+		Records: 3, Bytes: 39, UncompressedBytes: 39, Checksum: link.Checksum, Codec: "none",
+		FirstTimestamp: noon, LastTimestamp: noon + 3, LeaderEpoch: 2, Writer: c.writer, Totals: &Totals{Records: 3, Bytes: 39}, Batches: [][2]int64{{5, noon}},
 	}
 	if diff := cmp.Diff(wantLink, link); diff != "" {
 		t.Errorf("link (-want +got):\n%s", diff)
@@ -190,6 +204,46 @@ func TestDue(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLargestSegmentIsDueWhenSpaceRunsOut(t *testing.T) {
+	s := openDirectory(t, t.TempDir())
+	s.config.MaxBytes, s.config.MaxOpenBytes = 1<<30, 2<<20
+	var chains [3]*Chain
+	for i := range chains {
+		c, err := s.Open(t.Context(), testTopic, testID, int32(i), beginAt(5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chains[i] = c
+	}
+	due := func() [3]string {
+		var reasons [3]string
+		for i, c := range chains {
+			reasons[i] = c.Due(time.Now(), record.Span{})
+		}
+		return reasons
+	}
+	expect := func(situation string, want [3]string) {
+		t.Helper()
+		if got := due(); got != want {
+			t.Errorf("%s: due are %q, want %q", situation, got, want)
+		}
+	}
+	appendRecords(t, chains[0], 30_000)
+	appendRecords(t, chains[1], 60_000)
+	expect("within the bound", [3]string{})
+	appendRecords(t, chains[2], 40_000)
+	expect("beyond the bound", [3]string{"", DueBySpace, ""})
+	seal(t, chains[1])
+	expect("after a seal", [3]string{})
+	appendRecords(t, chains[1], 80_000)
+	expect("beyond it again", [3]string{"", DueBySpace, ""})
+	if err := chains[1].Close(); err != nil {
+		t.Fatal(err)
+	}
+	chains[1] = chains[0]
+	expect("after one was given up", [3]string{})
 }
 
 func TestAppendRefusesWhatDoesNotContinueTheChain(t *testing.T) {
@@ -235,7 +289,7 @@ func TestOffsetsWithoutRecordsAreJoined(t *testing.T) {
 	}
 	seal(t, c)
 	report := expectProblems(t, dir)
-	want := []ChainReport{{Topic: testTopic, TopicID: testID, FirstOffset: 5, NextOffset: 12, Records: 2, Segments: 1, Bytes: 26, WithoutRecords: 5}}
+	want := []ChainReport{{Topic: testTopic, TopicID: testID, FirstOffset: 5, NextOffset: 12, Records: 2, Segments: 1, Bytes: 26, UncompressedBytes: 26, DataFrom: 5, WithoutRecords: 5}}
 	if diff := cmp.Diff(want, report.Chains); diff != "" {
 		t.Errorf("chains (-want +got):\n%s", diff)
 	}
@@ -251,7 +305,7 @@ func TestIndexOfBatchesStaysBounded(t *testing.T) {
 		appendRecords(t, c, 1)
 	}
 	seal(t, c)
-	link, err := readLink(filepath.Join(dir, chainOf0), c.partition, 5)
+	link, err := readLink(t.Context(), c.store.files, c.partition, 5)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,44 +1,46 @@
 package segment
 
 import (
-	"crypto/rand"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Directory is a data directory on a local disk or a shared volume. Any
-// number of processes may use one at once. It is safe for concurrent use and
-// holds nothing open.
-type Directory struct {
-	root    string
-	config  config.Segment
-	logger  *slog.Logger
-	metrics metrics
-
+// directory is a store on a local disk or a shared volume. It holds nothing
+// open.
+type directory struct {
+	root string
 	// link creates a name for a file and fails if the name exists; os.Link.
 	link func(file, name string) error
+	made sync.Map // folders of chains that this process has made durable
 }
 
-// OpenDirectory makes the directory if it is not there, and lets two
-// contenders create one link: a file system on which not exactly one of them
-// succeeds is refused with ErrExclusiveCreateUnsupported.
-func OpenDirectory(dir string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Directory, error) {
-	d := &Directory{root: dir, config: cfg, logger: logger, metrics: newMetrics(reg), link: os.Link}
+// OpenDirectory opens a data directory, and makes it if it is not there. It
+// lets two contenders create one link: a file system on which not exactly one
+// of them succeeds is refused with ErrExclusiveCreateUnsupported.
+func OpenDirectory(dir string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	d := &directory{root: dir, link: os.Link}
 	if err := d.prepare(); err != nil {
 		return nil, fmt.Errorf("open data directory %q: %w", dir, err)
 	}
-	return d, nil
+	return newStore(d, cfg, logger, reg)
 }
 
-func (d *Directory) prepare() error {
+func (d *directory) prepare() error {
 	if there, err := exists(d.root); err != nil || !there {
 		// Its name must be as durable as what it will hold.
 		err = errors.Join(err, os.MkdirAll(d.root, 0o755), syncDir(filepath.Dir(d.root)))
@@ -51,52 +53,106 @@ func (d *Directory) prepare() error {
 			return err
 		}
 	}
-	return d.proveExclusiveCreate()
+	remove := func(name string) error { return removeIfExists(d.path(name)) }
+	return contest{d.createDurable, d.read, remove}.run()
 }
 
-func (d *Directory) path(relative string) string {
-	return filepath.Join(d.root, filepath.FromSlash(relative))
+func (d *directory) path(name string) string {
+	return filepath.Join(d.root, filepath.FromSlash(name))
 }
 
-// proveExclusiveCreate lets two contenders create the same name at once, and
-// reads back whose it is.
-func (d *Directory) proveExclusiveCreate() error {
-	token := rand.Text()
-	name := d.path(filepath.Join(stagingDir, "contest-"+token))
-	contenders := [2]string{name + "-a", name + "-b"}
-	defer func() {
-		for _, file := range append(contenders[:], name) {
-			_ = removeIfExists(file) // a leftover of a contest harms nobody
+func (d *directory) open(_ context.Context, name string) (io.ReadCloser, error) {
+	return os.Open(d.path(name))
+}
+
+// list reads a few entries at a time, so that a large folder is never held.
+func (d *directory) list(ctx context.Context, folder, prefix string) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		f, err := os.Open(d.path(folder))
+		if errors.Is(err, fs.ErrNotExist) {
+			return
 		}
-	}()
-	for _, file := range contenders {
-		if err := writeDurable(file, []byte(file)); err != nil {
-			return err
+		if err != nil {
+			yield(entry{}, err)
+			return
+		}
+		defer func() { _ = f.Close() }()
+		for {
+			entries, err := f.ReadDir(1024)
+			for _, e := range entries {
+				if strings.HasPrefix(e.Name(), prefix) && !yield(entry{e.Name(), e.IsDir()}, nil) {
+					return
+				}
+			}
+			if len(entries) > 0 && ctx.Err() == nil {
+				continue
+			}
+			if err = errors.Join(err, ctx.Err()); !errors.Is(err, io.EOF) || ctx.Err() != nil {
+				yield(entry{}, err)
+			}
+			return
 		}
 	}
-	var results [2]error
-	var wg sync.WaitGroup
-	for i, file := range contenders {
-		wg.Go(func() { results[i] = d.link(file, name) })
-	}
-	wg.Wait()
-	return judgeContest(name, contenders, results)
 }
 
-func judgeContest(name string, contenders [2]string, results [2]error) error {
-	if results[0] == nil && results[1] == nil {
-		return fmt.Errorf("%w: both of two contenders created it; use a volume whose file system has link(2)", ErrExclusiveCreateUnsupported)
+func (d *directory) read(name string) ([]byte, error) { return os.ReadFile(d.path(name)) }
+
+func (d *directory) create(_ context.Context, staged, name string, content []byte) error {
+	return d.createDurable(staged, name, content)
+}
+
+// createDurable stages the content and links it to its name. The staged name
+// is not needed afterwards: a server that makes the link later, since its
+// answer was lost, finds the file or fails.
+func (d *directory) createDurable(staged, name string, content []byte) error {
+	folder := path.Dir(name)
+	if err := d.makeFolder(folder); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
 	}
-	content, err := os.ReadFile(name)
+	defer func() { _ = removeIfExists(d.path(staged)) }() // what is left is removed by whoever opens the chain
+	if err := writeDurable(d.path(staged), content); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if err := d.link(d.path(staged), d.path(name)); err != nil {
+		if isAnswer(err) {
+			err = fmt.Errorf("%w: %w", errRefused, err)
+		}
+		return err
+	}
+	return syncDir(d.path(folder))
+}
+
+// makeFolder makes a folder of the chain durable, once: others may have made
+// it and died.
+func (d *directory) makeFolder(folder string) error {
+	if _, made := d.made.Load(folder); made {
+		return nil
+	}
+	err := makeDirs(d.root, filepath.FromSlash(folder))
+	if err == nil {
+		d.made.Store(folder, true)
+	}
+	return err
+}
+
+// isAnswer tells a file system's refusal from the want of an answer: after the
+// latter the link may yet appear.
+func isAnswer(err error) bool {
+	answers := []error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOENT}
+	return slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
+}
+
+func (d *directory) replace(_ context.Context, staged, name string, content []byte) error {
+	err := os.WriteFile(d.path(staged), content, 0o644)
+	if err == nil {
+		err = os.Rename(d.path(staged), d.path(name))
+	}
 	if err != nil {
-		return fmt.Errorf("%w: neither of two contenders created it (%w); use a volume whose file system has link(2)", ErrExclusiveCreateUnsupported, errors.Join(results[:]...))
-	}
-	winner := 0
-	if string(content) == contenders[1] {
-		winner = 1
-	}
-	if loser := results[1-winner]; !errors.Is(loser, fs.ErrExist) {
-		return fmt.Errorf("%w: the second of two contenders was not told that it exists (%w)", ErrExclusiveCreateUnsupported, loser)
+		return errors.Join(err, removeIfExists(d.path(staged)))
 	}
 	return nil
+}
+
+func (d *directory) remove(_ context.Context, name string) error {
+	return removeIfExists(d.path(name))
 }

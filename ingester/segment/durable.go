@@ -2,7 +2,6 @@ package segment
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,34 +61,4 @@ func exists(path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// readHeader and readLink read a file of a chain. A file that is not there is
-// fs.ErrNotExist; one that cannot be understood is a StopError.
-func readHeader(path string) (Header, error) {
-	document, err := os.ReadFile(path)
-	if err != nil {
-		return Header{}, err
-	}
-	h, err := ParseHeader(document)
-	if err != nil {
-		return Header{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return h, nil
-}
-
-func readLink(chain string, want partition, base int64) (Link, error) {
-	path := filepath.Join(chain, offsetName(base))
-	document, err := os.ReadFile(path)
-	if err != nil {
-		return Link{}, err
-	}
-	l, err := ParseLink(document)
-	if err != nil {
-		return Link{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if l.partition() != want || l.BaseOffset != base {
-		return Link{}, damaged("%s: is the link of %v at offset %d", path, l.partition(), l.BaseOffset)
-	}
-	return l, nil
 }

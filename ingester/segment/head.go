@@ -1,9 +1,9 @@
 package segment
 
 import (
+	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
+	"path"
 )
 
 // head says that every link before an offset is published, so that opening a
@@ -16,33 +16,28 @@ type head struct {
 	NextOffset int64 `json:"nextOffset"`
 }
 
-// readHead returns an offset at which the chain has a link boundary: the
-// hint's, if the link that it names bears it out, or the chain's first offset.
-func (c *Chain) readHead(header Header) int64 {
+// readHead returns an offset at which the chain has a link: the hint's, if the
+// link that it names bears it out, or where the links begin.
+func (c *Chain) readHead(ctx context.Context, begin int64) int64 {
 	var h head
-	document, err := os.ReadFile(filepath.Join(c.dir, headName))
+	document, err := readFile(ctx, c.store.files, path.Join(c.dir, headName))
 	if err != nil || json.Unmarshal(document, &h) != nil || h.Version != formatVersion {
-		return header.FirstOffset
+		return begin
 	}
-	link, err := readLink(c.dir, c.partition, h.BaseOffset)
+	link, err := readLink(ctx, c.store.files, c.partition, h.BaseOffset)
 	if err != nil || link.NextOffset != h.NextOffset {
-		return header.FirstOffset
+		return begin
 	}
 	return h.BaseOffset
 }
 
 // writeHead hints at the last link that is known to be published. That it may
 // fail is the nature of a hint.
-func (c *Chain) writeHead(last Link) {
+func (c *Chain) writeHead(ctx context.Context, last Link) {
 	content, err := encodeLine(head{formatVersion, last.BaseOffset, last.NextOffset})
 	if err != nil {
 		return
 	}
-	staged := c.directory.path(c.partition.stagedName(headName, c.writer, ""))
-	if err := os.WriteFile(staged, content, 0o644); err == nil {
-		err = os.Rename(staged, filepath.Join(c.dir, headName))
-		if err != nil {
-			_ = os.Remove(staged)
-		}
-	}
+	staged := c.partition.stagedName(headName, c.writer, "")
+	_ = c.store.files.replace(ctx, staged, path.Join(c.dir, headName), content)
 }

@@ -2,8 +2,9 @@ package segment
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,13 +17,12 @@ const (
 	headerName  = "header"
 	headName    = "head"
 
-	dataSuffix = ".ndjson"
 	linkSuffix = ".link"
 
-	// maxTopicLength leaves room for "-<partition>-<base offset>.ndjson" in
-	// a file name, which file systems end at 255 bytes. Kafka itself allows
-	// 249 bytes.
-	maxTopicLength = 255 - len("-2147483647-00000000000000000000.ndjson")
+	// maxTopicLength leaves room for "-<partition>-<base offset>.ndjson.zst"
+	// in a file name, which file systems end at 255 bytes. Kafka itself
+	// allows 249 bytes.
+	maxTopicLength = 255 - len("-2147483647-00000000000000000000.ndjson.zst")
 )
 
 var (
@@ -53,24 +53,29 @@ func (p partition) validate() error {
 	return nil
 }
 
-// chainPath is the folder of the chain, relative to the data directory.
+// chainPath is the folder of the chain. It and all other names are those of a
+// store: relative to its root, with '/'.
 func (p partition) chainPath() string {
-	return filepath.Join(chainDir, p.topic, p.topicID, strconv.Itoa(int(p.number)))
+	return path.Join(chainDir, p.topic, p.topicID, strconv.Itoa(int(p.number)))
 }
 
-// dataPath is where the segment is published, relative to the data directory:
-// in the UTC hour of its first record.
-func (p partition) dataPath(baseOffset, firstTimestamp int64) string {
+// linkPath is the name of a link.
+func (p partition) linkPath(baseOffset int64) string {
+	return path.Join(p.chainPath(), offsetName(baseOffset))
+}
+
+// dataPath is where the segment is published: in the UTC hour of its first
+// record.
+func (p partition) dataPath(baseOffset, firstTimestamp int64, codec string) string {
 	hour := time.UnixMilli(firstTimestamp).UTC()
-	name := fmt.Sprintf("%s-%d-%s%s", p.topic, p.number, offsetName(baseOffset), dataSuffix)
-	return filepath.Join(segmentsDir, hour.Format("dt=2006-01-02"), hour.Format("hour=15"), name)
+	name := fmt.Sprintf("%s-%d-%s%s", p.topic, p.number, offsetName(baseOffset), dataSuffix(codec))
+	return path.Join(segmentsDir, hour.Format("dt=2006-01-02"), hour.Format("hour=15"), name)
 }
 
-// stagedName is a name that only this writer uses, relative to the data
-// directory. It begins with the topic id and not the topic: the id is short,
+// stagedName is a name that only this writer uses. It begins with the topic id and not the topic: the id is short,
 // and differs between incarnations.
 func (p partition) stagedName(what, writer, suffix string) string {
-	return filepath.Join(stagingDir, fmt.Sprintf("%s%s-%s%s", p.stagedPrefix(), what, writer, suffix))
+	return path.Join(stagingDir, fmt.Sprintf("%s%s-%s%s", p.stagedPrefix(), what, writer, suffix))
 }
 
 func (p partition) stagedPrefix() string { return fmt.Sprintf("%s-%d-", p.topicID, p.number) }
@@ -89,11 +94,11 @@ func parseOffsetName(name string) (int64, bool) {
 
 // parseDataName takes a published segment's file name apart.
 func parseDataName(name string) (topic string, number int32, baseOffset int64, ok bool) {
-	rest, ok := strings.CutSuffix(name, dataSuffix)
-	if !ok {
+	i := slices.IndexFunc(codecs, func(codec string) bool { return strings.HasSuffix(name, dataSuffix(codec)) })
+	if i < 0 {
 		return "", 0, 0, false
 	}
-	rest, offset, ok := cutLast(rest, '-')
+	rest, offset, ok := cutLast(strings.TrimSuffix(name, dataSuffix(codecs[i])), '-')
 	if !ok {
 		return "", 0, 0, false
 	}

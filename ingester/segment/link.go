@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,6 @@ import (
 const formatVersion = 1
 
 const (
-	codecNone = "none"
 	// checksumPrefix names the algorithm. CRC32C, as Kafka's own batches
 	// have it, finds what disks and copies do to a file and costs nearly
 	// nothing beside the write (it runs at the memory's speed); SHA-256
@@ -42,15 +42,19 @@ type Link struct {
 	BaseOffset int64  `json:"baseOffset"`
 	NextOffset int64  `json:"nextOffset"`
 	// DataPath is where the data is published, and Staged where it waits
-	// until then; both relative to the data directory with '/', both empty
-	// when Records is 0.
+	// until then; both empty when Records is 0.
 	DataPath string `json:"dataPath,omitempty"`
 	Staged   string `json:"staged,omitempty"`
 	Records  int64  `json:"records"`
-	Bytes    int64  `json:"bytes"`
-	// Checksum is the CRC32C of the data file, "crc32c:" and 8 hex digits.
+	// Bytes is the size of the data as it is stored, and UncompressedBytes
+	// that of its lines; the same where Codec is none.
+	Bytes             int64 `json:"bytes"`
+	UncompressedBytes int64 `json:"uncompressedBytes"`
+	// Checksum is the CRC32C of the data as it is stored, "crc32c:" and 8 hex
+	// digits.
 	Checksum string `json:"checksum"`
-	Codec    string `json:"codec"`
+	// Codec is none, gzip or zstd.
+	Codec string `json:"codec"`
 	// FirstTimestamp and LastTimestamp are the smallest and the largest
 	// Kafka timestamp, in milliseconds since the Unix epoch.
 	FirstTimestamp int64 `json:"firstTimestamp"`
@@ -58,10 +62,28 @@ type Link struct {
 	LeaderEpoch    int32 `json:"leaderEpoch"`
 	// Writer is the token of the writer that sealed the segment.
 	Writer string `json:"writer"`
+	// Totals are those of the chain from its first link through this one, so
+	// that they outlive the links that retention removes. Links of the first
+	// release have none.
+	Totals *Totals `json:"totals,omitempty"`
 	// Batches are [offset, smallest timestamp] of record batches: of all of
 	// them, or of every 2nd, 4th, ... where a segment has more than
 	// maxIndexEntries. The first one is always there.
 	Batches [][2]int64 `json:"batches,omitempty"`
+}
+
+// Totals are sums over links.
+type Totals struct {
+	Records int64 `json:"records"`
+	Bytes   int64 `json:"bytes"` // as stored
+}
+
+// before are the totals of all links before this one, nil when unknown.
+func (l Link) before() *Totals {
+	if l.Totals == nil {
+		return nil
+	}
+	return &Totals{Records: l.Totals.Records - l.Records, Bytes: l.Totals.Bytes - l.Bytes}
 }
 
 // maxIndexEntries bounds Batches, and with it the size of a link to some 40 KiB.
@@ -88,6 +110,9 @@ func ParseLink(document []byte) (Link, error) {
 	var l Link
 	if err := parseVersioned(document, &l); err != nil {
 		return Link{}, err
+	}
+	if l.Codec == codecNone && l.UncompressedBytes == 0 {
+		l.UncompressedBytes = l.Bytes // older links name the one size only
 	}
 	if err := l.validate(); err != nil {
 		return Link{}, damaged("%w", err)
@@ -129,11 +154,14 @@ func (l Link) validate() error {
 	if l.Records < 0 || l.Records > l.NextOffset-l.BaseOffset {
 		return fmt.Errorf("%d records do not fit into offsets %d to %d", l.Records, l.BaseOffset, l.NextOffset-1)
 	}
-	if l.Codec != codecNone {
-		return fmt.Errorf("codec %q: this release reads %q", l.Codec, codecNone)
+	if t := l.before(); t != nil && (t.Records < 0 || t.Bytes < 0) {
+		return fmt.Errorf("totals of %d records and %d bytes are less than the link's own", l.Totals.Records, l.Totals.Bytes)
+	}
+	if !slices.Contains(codecs, l.Codec) {
+		return fmt.Errorf("codec %q: this release reads %q", l.Codec, codecs)
 	}
 	if l.Records == 0 {
-		if l.Bytes != 0 || l.DataPath != "" || l.Staged != "" {
+		if l.Bytes != 0 || l.UncompressedBytes != 0 || l.DataPath != "" || l.Staged != "" {
 			return fmt.Errorf("0 records, but %d bytes in %q, staged as %q", l.Bytes, l.DataPath, l.Staged)
 		}
 		return nil
@@ -142,8 +170,11 @@ func (l Link) validate() error {
 }
 
 func (l Link) validateData() error {
-	if l.Bytes < 2*l.Records {
-		return fmt.Errorf("%d bytes are too few for %d lines that are not empty", l.Bytes, l.Records)
+	if l.UncompressedBytes < 2*l.Records {
+		return fmt.Errorf("%d bytes are too few for %d lines that are not empty", l.UncompressedBytes, l.Records)
+	}
+	if l.Bytes < 1 || l.Codec == codecNone && l.Bytes != l.UncompressedBytes {
+		return fmt.Errorf("%d bytes do not store %d bytes with codec %s", l.Bytes, l.UncompressedBytes, l.Codec)
 	}
 	if _, err := parseChecksum(l.Checksum); err != nil {
 		return err
@@ -151,7 +182,7 @@ func (l Link) validateData() error {
 	if len(l.Batches) == 0 {
 		return fmt.Errorf("no record batch is listed for %d records", l.Records)
 	}
-	if want := filepath.ToSlash(l.partition().dataPath(l.BaseOffset, l.Batches[0][1])); l.DataPath != want {
+	if want := l.partition().dataPath(l.BaseOffset, l.Batches[0][1], l.Codec); l.DataPath != want {
 		return fmt.Errorf("data path is %q, but the first batch's hour makes it %q", l.DataPath, want)
 	}
 	name, found := strings.CutPrefix(l.Staged, stagingDir+"/")

@@ -3,10 +3,12 @@ package segment
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	records   prometheus.Counter
-	bytes     prometheus.Counter
-	racesLost prometheus.Counter
-	missing   prometheus.Counter
+	records         prometheus.Counter
+	bytes           prometheus.Counter
+	racesLost       prometheus.Counter
+	missing         prometheus.Counter
+	removedSegments prometheus.Counter
+	removedBytes    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -16,9 +18,11 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		return c
 	}
 	return metrics{
-		records:   counter("stored_records_total", "Records in segments that this process sealed."),
-		bytes:     counter("stored_bytes_total", "Bytes in segments that this process sealed."),
-		racesLost: counter("seal_races_lost_total", "Segments that this process gave up because another writer had sealed at their offset."),
-		missing:   counter("missing_data_total", "Sealed segments whose data was in no place when their chain was opened."),
+		records:         counter("stored_records_total", "Records in segments that this process sealed."),
+		bytes:           counter("stored_bytes_total", "Bytes in segments that this process sealed."),
+		racesLost:       counter("seal_races_lost_total", "Segments that this process gave up because another writer had sealed at their offset."),
+		missing:         counter("missing_data_total", "Sealed segments whose data was in no place when their chain was opened."),
+		removedSegments: counter("retention_removed_segments_total", "Segments whose data this process removed because of their age or of the partition's size."),
+		removedBytes:    counter("retention_removed_bytes_total", "Bytes, as stored, of that data."),
 	}
 }

@@ -1,12 +1,9 @@
 package segment
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
-	"hash/crc32"
-	"os"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -17,26 +14,22 @@ const (
 	DueBySize = "size"
 	DueByAge  = "age"
 	DueByHour = "hour"
+	// DueBySpace: all open segments together take more than MaxOpenBytes, and
+	// this one most of it.
+	DueBySpace = "space"
 )
-
-// writeBytes is the size from which lines are written without being copied.
-// Smaller appends are gathered, so that many small record batches still make
-// few writes.
-const writeBytes = 256 << 10
 
 // pending is the segment that is being written.
 type pending struct {
+	before  Totals // of the chain
 	link    Link
-	data    string // path of the staged data
-	staged  string // path of the staged link
-	file    *os.File
-	writer  *bufio.Writer
-	sum     uint32
+	staged  string     // name of the staged link
+	data    stagedData // nil until the first record, and once it is finished
+	writer  *dataWriter
 	since   time.Time // when the first record came
 	hour    int64     // of the first record, since the Unix epoch
 	batches int       // appended with records
 	stride  int       // one in so many is listed in the link
-	offered bool      // a link may exist: what is staged is no longer ours to remove
 }
 
 // Append adds a run of offsets and the lines of its records, each of which
@@ -53,7 +46,7 @@ func (c *Chain) Append(lines []byte, span record.Span) error {
 	if c.pending == nil {
 		c.pending = c.newPending()
 	}
-	if err := c.pending.append(lines, span); err != nil {
+	if err := c.pending.append(c.store, lines, span); err != nil {
 		c.failed = fmt.Errorf("append to chain of %v: %w", c.partition, err)
 		return c.failed
 	}
@@ -73,18 +66,17 @@ func (c *Chain) checkSpan(lines []byte, span record.Span) error {
 var newline = []byte{'\n'}
 
 func (c *Chain) newPending() *pending {
-	p := c.partition
-	data := p.stagedName(offsetName(c.sealed), c.writer, dataSuffix)
-	link := p.stagedName(offsetName(c.sealed), c.writer, linkSuffix)
-	return &pending{data: c.directory.path(data), staged: c.directory.path(link), stride: 1, link: Link{
+	p, codec := c.partition, c.store.encoders.codec
+	name := func(suffix string) string { return p.stagedName(offsetName(c.sealed), c.writer, suffix) }
+	return &pending{before: c.totals, staged: name(linkSuffix), stride: 1, link: Link{
 		Version: formatVersion, Topic: p.topic, TopicID: p.topicID, Partition: p.number,
-		BaseOffset: c.sealed, NextOffset: c.sealed, Staged: data, Codec: codecNone, Writer: c.writer,
+		BaseOffset: c.sealed, NextOffset: c.sealed, Staged: name(dataSuffix(codec)), Codec: codec, Writer: c.writer,
 	}}
 }
 
-func (p *pending) append(lines []byte, span record.Span) error {
+func (p *pending) append(s *Store, lines []byte, span record.Span) error {
 	if span.Records > 0 {
-		if err := p.write(lines, span); err != nil {
+		if err := p.write(s, lines, span); err != nil {
 			return err
 		}
 	}
@@ -92,35 +84,32 @@ func (p *pending) append(lines []byte, span record.Span) error {
 	return nil
 }
 
-func (p *pending) write(lines []byte, span record.Span) error {
-	if p.file == nil {
-		if err := p.create(span); err != nil {
+func (p *pending) write(s *Store, lines []byte, span record.Span) error {
+	if p.writer == nil {
+		if err := p.begin(s, span); err != nil {
 			return err
 		}
 	}
 	if _, err := p.writer.Write(lines); err != nil {
 		return err
 	}
-	p.sum = crc32.Update(p.sum, castagnoli, lines)
+	s.space.take(p, p.writer.taken())
 	p.link.Records += span.Records
-	p.link.Bytes += int64(len(lines))
+	p.link.UncompressedBytes += int64(len(lines))
 	p.link.FirstTimestamp = min(p.link.FirstTimestamp, span.FirstTimestamp)
 	p.link.LastTimestamp = max(p.link.LastTimestamp, span.LastTimestamp)
 	p.index(span)
 	return nil
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func (p *pending) create(span record.Span) error {
-	f, err := os.OpenFile(p.data, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
+func (p *pending) begin(s *Store, span record.Span) (err error) {
+	if p.data, err = s.files.stage(p.link.Staged); err != nil {
 		return err
 	}
-	p.file, p.writer = f, bufio.NewWriterSize(f, writeBytes)
+	p.writer = newDataWriter(p.data, s.encoders)
 	p.since, p.hour = time.Now(), hourOf(span.FirstTimestamp)
 	p.link.FirstTimestamp, p.link.LastTimestamp = span.FirstTimestamp, span.LastTimestamp
-	p.link.DataPath = p.link.partition().dataPath(p.link.BaseOffset, span.FirstTimestamp)
+	p.link.DataPath = p.link.partition().dataPath(p.link.BaseOffset, span.FirstTimestamp, p.link.Codec)
 	return nil
 }
 
@@ -149,46 +138,59 @@ func hourOf(timestamp int64) int64 {
 }
 
 // Due returns why the segment must be sealed before next is appended, or "".
-// A segment is due when it has reached its size, when its first record came
-// MaxAgeSeconds ago, or when next has records of a later UTC hour; those of an
-// earlier hour stay with it. Without records it is never due.
+// A segment is due when its lines have reached MaxBytes, when its first record
+// came MaxAgeSeconds ago, when next has records of a later UTC hour (those of
+// an earlier hour stay with it), or when it is the largest while all that are
+// open in the store take more than MaxOpenBytes. Without records it is never
+// due.
+//
+// The size is that of the lines, however small they are stored: it bounds what
+// is fetched once more after a crash and what a reader gets at once, and a
+// chain is cut at the same offsets whatever its codec.
 func (c *Chain) Due(now time.Time, next record.Span) string {
 	p := c.pending
 	if p == nil || p.link.Records == 0 {
 		return ""
 	}
-	switch cfg := c.directory.config; {
-	case p.link.Bytes >= int64(cfg.MaxBytes):
+	switch cfg := c.store.config; {
+	case p.link.UncompressedBytes >= int64(cfg.MaxBytes):
 		return DueBySize
 	case now.Sub(p.since) >= time.Duration(cfg.MaxAgeSeconds)*time.Second:
 		return DueByAge
 	case next.Records > 0 && hourOf(next.FirstTimestamp) > p.hour:
 		return DueByHour
+	case cfg.MaxOpenBytes > 0 && c.store.space.exceeds(int64(cfg.MaxOpenBytes), p):
+		return DueBySpace
 	}
 	return ""
 }
 
-// finish makes the data's content durable.
-func (p *pending) finish() error {
-	if p.file == nil {
-		p.link.DataPath, p.link.Staged = "", ""
+// finish makes the data durable under its staged name.
+func (p *pending) finish(ctx context.Context, s *Store) error {
+	if p.writer == nil {
+		p.link.DataPath, p.link.Staged, p.link.Totals = "", "", &p.before
 		return nil
 	}
-	err := p.writer.Flush()
-	if err == nil {
-		err = p.file.Sync()
+	if err := p.writer.finish(); err != nil {
+		return err
 	}
-	p.link.Checksum = formatChecksum(p.sum)
-	return errors.Join(err, p.file.Close())
+	p.link.Bytes, p.link.Checksum = p.writer.stored.bytes, formatChecksum(p.writer.stored.sum)
+	p.link.Totals = &Totals{Records: p.before.Records + p.link.Records, Bytes: p.before.Bytes + p.link.Bytes}
+	if err := p.data.finish(ctx); err != nil {
+		return err
+	}
+	p.data = nil
+	p.writer.release()
+	s.space.give(p)
+	return nil
 }
 
-// discard removes what is staged, unless a link may name it.
-func (p *pending) discard() error {
-	if p.file != nil {
-		_ = p.file.Close() // its content is given up, or was synced by finish
-	}
-	if p.offered {
+// drop gives up data that is not finished.
+func (p *pending) drop(s *Store) error {
+	if p.data == nil {
 		return nil
 	}
-	return errors.Join(removeIfExists(p.data), removeIfExists(p.staged))
+	s.space.give(p)
+	p.writer.release()
+	return p.data.drop()
 }

@@ -7,47 +7,49 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 )
 
 // Line is one stored record.
 type Line struct {
-	// File is the path of its data, relative to the data directory.
+	// File is the name of its data, relative to the store's root.
 	File string
 	// Bytes is the record with its '\n', valid until the next iteration.
 	Bytes []byte
 }
 
-// Topics lists the topics that are stored in dir, sorted.
-func Topics(dir string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, chainDir))
+// Topics lists the topics that are stored at a location (see Verify), sorted.
+func Topics(ctx context.Context, location string) ([]string, error) {
+	from, done, err := openReader(ctx, location)
 	if err != nil {
 		return nil, fmt.Errorf("list stored topics: %w", err)
 	}
+	defer done()
 	var topics []string
-	for _, e := range entries {
-		if e.IsDir() {
-			topics = append(topics, e.Name())
+	for e, err := range from.list(ctx, chainDir, "") {
+		if err != nil {
+			return nil, fmt.Errorf("list stored topics: %w", err)
+		}
+		if e.folder {
+			topics = append(topics, e.name)
 		}
 	}
+	slices.Sort(topics)
 	return topics, nil
 }
 
 // Records yields the stored records of a partition in the order of its chain,
 // or of all partitions, one after the other, for partition -1. It ends after
 // the first error, which comes with an empty Line: a topic that is not stored
-// here, data that is missing, or the end of ctx.
-func Records(ctx context.Context, dir, topic string, number int32) iter.Seq2[Line, error] {
+// at the location (see Verify), data that is missing, or the end of ctx.
+func Records(ctx context.Context, location, topic string, number int32) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		chains, err := findChains(dir, topic, number)
-		for _, p := range chains {
-			var more bool
-			if more, err = yieldChain(ctx, dir, p, yield); err != nil || !more {
-				break
-			}
+		from, done, err := openReader(ctx, location)
+		if err == nil {
+			defer done()
+			err = yieldRecords(ctx, from, topic, number, yield)
 		}
 		if err != nil {
 			yield(Line{}, fmt.Errorf("read records of %q: %w", topic, err))
@@ -55,25 +57,34 @@ func Records(ctx context.Context, dir, topic string, number int32) iter.Seq2[Lin
 	}
 }
 
-func findChains(dir, topic string, number int32) ([]partition, error) {
+func yieldRecords(ctx context.Context, from reader, topic string, number int32, yield func(Line, error) bool) error {
+	chains, err := findChains(ctx, from, topic, number)
+	for _, p := range chains {
+		more, err := yieldChain(ctx, from, p, yield)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return err
+}
+
+func findChains(ctx context.Context, from reader, topic string, number int32) ([]partition, error) {
 	if err := (partition{topic: topic, topicID: "any"}).validate(); err != nil {
 		return nil, err
 	}
-	parent := filepath.Join(dir, chainDir, topic)
-	ids, err := os.ReadDir(parent)
-	if err != nil {
-		return nil, err
-	}
+	parent := path.Join(chainDir, topic)
 	var chains []partition
-	for _, id := range ids {
-		numbers, err := os.ReadDir(filepath.Join(parent, id.Name()))
+	for id, err := range from.list(ctx, parent, "") {
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range numbers {
-			n, err := strconv.ParseInt(e.Name(), 10, 32)
+		for e, err := range from.list(ctx, path.Join(parent, id.name), "") {
+			if err != nil {
+				return nil, err
+			}
+			n, err := strconv.ParseInt(e.name, 10, 32)
 			if err == nil && (number < 0 || int32(n) == number) {
-				chains = append(chains, partition{topic, id.Name(), int32(n)})
+				chains = append(chains, partition{topic, id.name, int32(n)})
 			}
 		}
 	}
@@ -84,37 +95,55 @@ func findChains(dir, topic string, number int32) ([]partition, error) {
 	return chains, nil
 }
 
-func yieldChain(ctx context.Context, dir string, p partition, yield func(Line, error) bool) (more bool, err error) {
-	chain := filepath.Join(dir, p.chainPath())
-	header, err := readHeader(filepath.Join(chain, headerName))
+func yieldChain(ctx context.Context, from reader, p partition, yield func(Line, error) bool) (more bool, err error) {
+	header, err := readHeader(ctx, from, p)
 	if err != nil {
 		return false, err
 	}
-	for offset := header.FirstOffset; ; {
-		link, err := readLink(chain, p, offset)
-		if errors.Is(err, fs.ErrNotExist) {
+	begin, err := readBoundaries(ctx, from, p, header.FirstOffset)
+	for offset := begin.links; err == nil; {
+		link, missing := readLink(ctx, from, p, offset)
+		found := missing == nil
+		if found && link.BaseOffset >= begin.data {
+			if more, missing = yieldSegment(ctx, from, link, yield); missing == nil && !more {
+				return false, nil
+			}
+		}
+		if missing == nil {
+			offset = link.NextOffset
+			continue
+		}
+		if !errors.Is(missing, fs.ErrNotExist) {
+			return false, missing
+		}
+		// Here the chain ends, or retention has passed by.
+		before := begin
+		if begin, err = readBoundaries(ctx, from, p, header.FirstOffset); err == nil && begin == before {
+			if found {
+				return false, missing
+			}
 			return true, nil
 		}
-		if err != nil {
-			return false, err
-		}
-		if more, err := yieldSegment(ctx, dir, link, yield); err != nil || !more {
-			return more, err
-		}
-		offset = link.NextOffset
+		offset = max(offset, begin.links)
 	}
+	return false, err
 }
 
-func yieldSegment(ctx context.Context, dir string, link Link, yield func(Line, error) bool) (more bool, err error) {
+func yieldSegment(ctx context.Context, from reader, link Link, yield func(Line, error) bool) (more bool, err error) {
 	if link.Records == 0 {
 		return true, ctx.Err()
 	}
-	f, path, err := openData(dir, link)
+	f, name, err := openData(ctx, from, link)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", path, err)
+		return false, fmt.Errorf("%s: %w", name, err)
 	}
 	defer func() { _ = f.Close() }()
-	for lines := newLineReader(f); ; {
+	decoded, err := decode(link.Codec, f)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", name, err)
+	}
+	defer func() { _ = decoded.Close() }()
+	for lines := newLineReader(decoded); ; {
 		line, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			return true, nil
@@ -123,9 +152,9 @@ func yieldSegment(ctx context.Context, dir string, link Link, yield func(Line, e
 			err = ctx.Err()
 		}
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("%s: %w", name, err)
 		}
-		if !yield(Line{File: path, Bytes: line}, nil) {
+		if !yield(Line{File: name, Bytes: line}, nil) {
 			return false, nil
 		}
 	}

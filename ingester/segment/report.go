@@ -15,12 +15,14 @@ type Report struct {
 	// is accounted for, and every stored byte is as it was sealed.
 	Complete bool `json:"complete"`
 	// Records, Segments and Bytes are totals over what the links say; a
-	// link without records is no segment.
-	Records  int64         `json:"records"`
-	Segments int64         `json:"segments"`
-	Bytes    int64         `json:"bytes"`
-	Chains   []ChainReport `json:"chains"`
-	Problems []Problem     `json:"problems"`
+	// link without records is no segment. Bytes are those that are stored,
+	// UncompressedBytes those of the lines.
+	Records           int64         `json:"records"`
+	Segments          int64         `json:"segments"`
+	Bytes             int64         `json:"bytes"`
+	UncompressedBytes int64         `json:"uncompressedBytes"`
+	Chains            []ChainReport `json:"chains"`
+	Problems          []Problem     `json:"problems"`
 	// ProblemsOmitted counts those beyond the first 1000.
 	ProblemsOmitted int64 `json:"problemsOmitted,omitempty"`
 }
@@ -32,10 +34,17 @@ type ChainReport struct {
 	Partition   int32  `json:"partition"`
 	FirstOffset int64  `json:"firstOffset"`
 	// NextOffset is the offset after the last one that the chain accounts for.
-	NextOffset int64 `json:"nextOffset"`
-	Records    int64 `json:"records"`
-	Segments   int64 `json:"segments"`
-	Bytes      int64 `json:"bytes"`
+	NextOffset        int64 `json:"nextOffset"`
+	Records           int64 `json:"records"`
+	Segments          int64 `json:"segments"`
+	Bytes             int64 `json:"bytes"`
+	UncompressedBytes int64 `json:"uncompressedBytes"`
+	// DataFrom is the offset from which on data is stored; RemovedRecords and
+	// RemovedBytes are what retention has removed before it, and not in Records
+	// and Bytes.
+	DataFrom       int64 `json:"dataFrom"`
+	RemovedRecords int64 `json:"removedRecords"`
+	RemovedBytes   int64 `json:"removedBytes"`
 	// WithoutRecords counts offsets that never held a record for a reader:
 	// control batches and what compaction removed.
 	WithoutRecords int64 `json:"offsetsWithoutRecords"`
@@ -61,6 +70,7 @@ func (r *Report) addChain(c ChainReport) {
 	r.Records += c.Records
 	r.Segments += c.Segments
 	r.Bytes += c.Bytes
+	r.UncompressedBytes += c.UncompressedBytes
 }
 
 // WriteText renders the report for people; the last line is the verdict.
@@ -70,6 +80,9 @@ func (r Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%s/%d: offsets from %d up to %d: %d records in %d segments, %d bytes", c.Topic, c.Partition, c.FirstOffset, c.NextOffset, c.Records, c.Segments, c.Bytes)
 		if c.WithoutRecords > 0 {
 			fmt.Fprintf(&b, ", %d offsets without records", c.WithoutRecords)
+		}
+		if c.DataFrom > c.FirstOffset {
+			fmt.Fprintf(&b, ", %d records up to offset %d removed by retention", c.RemovedRecords, c.DataFrom)
 		}
 		b.WriteByte('\n')
 	}

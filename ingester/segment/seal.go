@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"slices"
-	"syscall"
 )
 
-// step is one step of sealing. A writer may die after any of them, and the
-// next one to open the chain finds it exact.
+// step is one step of sealing. A writer may die before, in and after any of
+// them, and the next one to open the chain finds it exact.
 type step struct {
 	name string
-	run  func() error
+	run  func(context.Context) error
 }
 
 var errLost = errors.New("another writer has sealed at this offset")
@@ -24,8 +21,8 @@ var errLost = errors.New("another writer has sealed at this offset")
 // offset first. Then the records are given up, NextOffset is the end of what
 // the others have stored, and fetching goes on from there.
 //
-// ctx is looked at between the steps before the link is created; from there on
-// they are finished.
+// The end of ctx keeps the link from being created; once it is, what follows
+// is finished.
 func (c *Chain) Seal(ctx context.Context) (sealed bool, err error) {
 	if c.failed != nil {
 		return false, c.failed
@@ -34,8 +31,8 @@ func (c *Chain) Seal(ctx context.Context) (sealed bool, err error) {
 		return false, nil
 	}
 	base := c.pending.link.BaseOffset
-	for _, s := range c.sealing(ctx) {
-		if err = s.run(); err != nil {
+	for _, s := range c.sealing() {
+		if err = s.run(ctx); err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
 			break
 		}
@@ -44,7 +41,7 @@ func (c *Chain) Seal(ctx context.Context) (sealed bool, err error) {
 		err = c.yield(ctx, base)
 	} else if err == nil {
 		sealed = true
-		c.advance()
+		c.advance(ctx)
 	}
 	if err != nil {
 		c.failed = fmt.Errorf("seal segment of %v at offset %d: %w", c.partition, base, err)
@@ -53,80 +50,87 @@ func (c *Chain) Seal(ctx context.Context) (sealed bool, err error) {
 }
 
 // sealing are the steps, in order.
-func (c *Chain) sealing(ctx context.Context) []step {
-	p := c.pending
+func (c *Chain) sealing() []step {
 	return []step{
-		{"finish data", p.finish},
-		{"stage link", func() error { return c.stageLink(ctx) }},
-		{"sync staging", func() error { return syncDir(c.directory.path(stagingDir)) }},
-		{"create link", func() error { return c.createLink(ctx) }},
-		{"publish", func() error { return c.publish(p.link) }},
-		{"remove staged link", func() error { return removeIfExists(p.staged) }},
+		{"finish data", c.finishData},
+		{"create link", c.createLink},
+		{"publish", func(ctx context.Context) error { return c.publish(context.WithoutCancel(ctx), c.pending.link) }},
 	}
 }
 
-func (c *Chain) stageLink(ctx context.Context) error {
-	content, err := encodeLine(c.pending.link)
-	if err != nil {
-		return err
-	}
-	return errors.Join(ctx.Err(), writeDurable(c.pending.staged, content))
-}
-
-// createLink is the moment of truth. Whatever link(2) says, the link that is
-// there decides.
-func (c *Chain) createLink(ctx context.Context) error {
+func (c *Chain) finishData(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p := c.pending
-	p.offered = true
-	failure := c.directory.link(p.staged, filepath.Join(c.dir, offsetName(p.link.BaseOffset)))
-	if failure == nil {
-		return nil
+	return c.pending.finish(ctx, c.store)
+}
+
+// createLink is the moment of truth. Whatever the store says, the link that is
+// there decides.
+func (c *Chain) createLink(ctx context.Context) error {
+	link := c.pending.link
+	content, err := encodeLine(link)
+	if err == nil {
+		err = ctx.Err()
 	}
-	link, err := readLink(c.dir, c.partition, p.link.BaseOffset)
+	if err != nil {
+		return errors.Join(err, c.removeData(ctx))
+	}
+	failure := c.store.files.create(ctx, c.pending.staged, c.partition.linkPath(link.BaseOffset), content)
+	if failure == nil {
+		return c.checkPlace(context.WithoutCancel(ctx), link.BaseOffset)
+	}
+	there, err := readLink(context.WithoutCancel(ctx), c.store.files, c.partition, link.BaseOffset)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.offered = !refused(failure)
-		return failure
+		if errors.Is(failure, errRefused) {
+			return errors.Join(failure, c.removeData(ctx))
+		}
+		return failure // the link may yet appear, so the data stays
 	case err != nil:
 		return errors.Join(failure, err)
-	case link.Writer != c.writer:
+	case there.Writer != c.writer:
 		return errLost
 	}
-	return nil
+	return c.checkPlace(context.WithoutCancel(ctx), link.BaseOffset)
 }
 
-// refused tells a file system's answer from the want of one: after the latter
-// the link may yet appear.
-func refused(err error) bool {
-	answers := []error{syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.ENOENT}
-	return slices.ContainsFunc(answers, func(answer error) bool { return errors.Is(err, answer) })
+// checkPlace takes a link back that was created in the place of one that
+// retention has removed: its writer has slept, and others have stored its
+// records since.
+func (c *Chain) checkPlace(ctx context.Context, base int64) error {
+	late, err := c.isBehindBoundary(ctx, base)
+	if err == nil && late {
+		err = errors.Join(errLost, c.store.files.remove(ctx, c.partition.linkPath(base)))
+	}
+	return err
 }
 
-// yield gives way to the writer that sealed at base: our staged files go, and
+// removeData removes finished data that no link can ever name.
+func (c *Chain) removeData(ctx context.Context) error {
+	if c.pending.link.Staged == "" {
+		return nil
+	}
+	return c.store.files.remove(context.WithoutCancel(ctx), c.pending.link.Staged)
+}
+
+// yield gives way to the writer that sealed at base: our staged data goes, and
 // we go on from where the chain ends now.
 func (c *Chain) yield(ctx context.Context, base int64) error {
-	c.directory.metrics.racesLost.Inc()
-	c.directory.logger.Info("another writer sealed first; going on from its end", "topic", c.partition.topic, "partition", c.partition.number, "offset", base)
-	c.pending.offered = false
-	if err := c.pending.discard(); err != nil {
+	c.store.metrics.racesLost.Inc()
+	c.store.logger.Info("another writer sealed first; going on from its end", "topic", c.partition.topic, "partition", c.partition.number, "offset", base)
+	if err := c.removeData(ctx); err != nil {
 		return err
 	}
-	end, err := c.walk(ctx, base)
-	if err != nil {
-		return err
-	}
-	c.pending, c.sealed = nil, end
-	return nil
+	c.pending = nil
+	return c.findEnd(ctx, base)
 }
 
 // advance moves to the end of the segment that was just sealed.
-func (c *Chain) advance() {
+func (c *Chain) advance(ctx context.Context) {
 	link := c.pending.link
-	c.directory.metrics.records.Add(float64(link.Records))
-	c.directory.metrics.bytes.Add(float64(link.Bytes))
-	c.pending, c.sealed = nil, link.NextOffset
-	c.writeHead(link)
+	c.store.metrics.records.Add(float64(link.Records))
+	c.store.metrics.bytes.Add(float64(link.Bytes))
+	c.pending, c.sealed, c.totals = nil, link.NextOffset, *link.Totals
+	c.writeHead(context.WithoutCancel(ctx), link)
 }

@@ -4,22 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 )
 
-// Verify proves that a data directory holds every record of its chains once,
-// or says what is wrong. It returns an error only when it could not look: the
-// directory cannot be read, or ctx has ended.
+// Verify proves that a store holds every record of its chains once, or says
+// what is wrong. Its location is a data directory, or the URL of an object
+// store as OpenObjectStore takes it. It returns an error only when it could
+// not look: the store cannot be read, or ctx has ended.
 //
 // For every chain: the first link begins at the header's first offset, each
 // further one where the one before it ended, and the data of each has the
 // link's checksum, bytes and records, every one of them a line of valid JSON.
-// Under segments/ there is nothing that no link names. A directory without any
+// What retention has removed is no problem: links before the chain's boundary,
+// data before that of its data; what the remaining links say of it adds up.
+// Under segments/ there is nothing that no link names. A store without any
 // chain proves nothing, and is a problem.
 //
 // It reads one file at a time, in small pieces; what it holds grows by 8 bytes
@@ -27,15 +28,25 @@ import (
 // are listed before they are walked, so that each one listed is reachable; a
 // file under segments/ had its link before it came there; and data is looked
 // for where it is published, where it is staged, and once more where it is
-// published, which a rename in between cannot escape.
-func Verify(ctx context.Context, dir string) (Report, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return Report{}, fmt.Errorf("verify data directory: %w", err)
+// published, which a move in between cannot escape.
+func Verify(ctx context.Context, location string) (Report, error) {
+	from, done, err := openReader(ctx, location)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify %q: %w", location, err)
 	}
-	v := verifier{root: dir, report: Report{Chains: []ChainReport{}, Problems: []Problem{}}}
+	defer done()
+	report, err := verify(ctx, from)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify %q: %w", location, err)
+	}
+	return report, nil
+}
+
+func verify(ctx context.Context, from reader) (Report, error) {
+	v := verifier{from: from, report: Report{Chains: []ChainReport{}, Problems: []Problem{}}}
 	for _, part := range []func(context.Context) error{v.verifyChains, v.verifySegments} {
 		if err := part(ctx); err != nil {
-			return Report{}, fmt.Errorf("verify %q: %w", dir, err)
+			return Report{}, err
 		}
 	}
 	v.report.Complete = len(v.report.Problems) == 0
@@ -43,22 +54,22 @@ func Verify(ctx context.Context, dir string) (Report, error) {
 }
 
 type verifier struct {
-	root   string
+	from   reader
 	report Report
 }
 
 func (v *verifier) verifyChains(ctx context.Context) error {
-	topics, err := v.folders(chainDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	topics, err := v.folders(ctx, chainDir)
+	if err != nil {
 		return err
 	}
 	for _, topic := range topics {
-		ids, err := v.folders(filepath.Join(chainDir, topic))
+		ids, err := v.folders(ctx, path.Join(chainDir, topic))
 		if err != nil {
 			return err
 		}
 		if len(ids) > 1 {
-			v.report.add(filepath.Join(chainDir, topic), "holds %d incarnations of the topic (%v): it was deleted and created again", len(ids), ids)
+			v.report.add(path.Join(chainDir, topic), "holds %d incarnations of the topic (%v): it was deleted and created again", len(ids), ids)
 		}
 		for _, id := range ids {
 			if err := v.verifyIncarnation(ctx, topic, id); err != nil {
@@ -73,8 +84,8 @@ func (v *verifier) verifyChains(ctx context.Context) error {
 }
 
 func (v *verifier) verifyIncarnation(ctx context.Context, topic, id string) error {
-	dir := filepath.Join(chainDir, topic, id)
-	numbers, err := v.folders(dir)
+	dir := path.Join(chainDir, topic, id)
+	numbers, err := v.folders(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -83,7 +94,7 @@ func (v *verifier) verifyIncarnation(ctx context.Context, topic, id string) erro
 		n, err := strconv.ParseInt(number, 10, 32)
 		p := partition{topic, id, int32(n)}
 		if err != nil || p.validate() != nil || strconv.FormatInt(n, 10) != number {
-			v.report.add(filepath.Join(dir, number), "is not the chain of a partition")
+			v.report.add(path.Join(dir, number), "is not the chain of a partition")
 			continue
 		}
 		if err := v.verifyChain(ctx, p); err != nil {
@@ -94,88 +105,69 @@ func (v *verifier) verifyIncarnation(ctx context.Context, topic, id string) erro
 }
 
 func (v *verifier) verifyChain(ctx context.Context, p partition) error {
-	header, err := readHeader(filepath.Join(v.root, p.chainPath(), headerName))
+	header, err := readHeader(ctx, v.from, p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return v.verifyWithoutHeader(p)
+		return v.verifyWithoutHeader(ctx, p)
 	case err != nil:
-		v.report.add(filepath.Join(p.chainPath(), headerName), "%v", err)
-		return nil
-	case header.partition() != p:
-		v.report.add(filepath.Join(p.chainPath(), headerName), "is the header of %v, topic id %s", header.partition(), header.TopicID)
-		return nil
+		v.report.add(path.Join(p.chainPath(), headerName), "%v", err)
+		return ctx.Err()
 	}
-	listed, err := v.listLinks(p)
+	listed, err := v.listLinks(ctx, p)
 	if err != nil {
 		return err
 	}
-	w := chainWalk{verifier: v, partition: p, next: header.FirstOffset}
+	w := chainWalk{verifier: v, partition: p, header: header, totals: &Totals{}}
 	w.report = ChainReport{Topic: p.topic, TopicID: p.topicID, Partition: p.number, FirstOffset: header.FirstOffset}
 	if err := w.run(ctx, listed); err != nil {
 		return err
 	}
-	w.report.NextOffset = w.next
+	w.report.NextOffset, w.report.DataFrom = w.next, w.begin.data
 	v.report.addChain(w.report)
 	return nil
 }
 
 // verifyWithoutHeader: a writer that makes its chain's folder and has not made
 // the header yet is no damage; links without one are.
-func (v *verifier) verifyWithoutHeader(p partition) error {
-	listed, err := v.listLinks(p)
+func (v *verifier) verifyWithoutHeader(ctx context.Context, p partition) error {
+	listed, err := v.listLinks(ctx, p)
 	if err == nil && len(listed) > 0 {
-		if _, err := os.Lstat(filepath.Join(v.root, p.chainPath(), headerName)); errors.Is(err, fs.ErrNotExist) {
-			v.report.add(filepath.Join(p.chainPath(), headerName), "is missing: where the chain begins is unknown")
+		if _, err := readHeader(ctx, v.from, p); errors.Is(err, fs.ErrNotExist) {
+			v.report.add(path.Join(p.chainPath(), headerName), "is missing: where the chain begins is unknown")
 		}
 	}
 	return err
 }
 
 // listLinks returns the base offsets of a chain's links, sorted.
-func (v *verifier) listLinks(p partition) ([]int64, error) {
+func (v *verifier) listLinks(ctx context.Context, p partition) ([]int64, error) {
 	var listed []int64
-	err := v.readDir(p.chainPath(), func(e fs.DirEntry) {
-		if base, ok := parseOffsetName(e.Name()); ok {
+	for e, err := range v.from.list(ctx, p.chainPath(), "") {
+		if err != nil {
+			return nil, err
+		}
+		if base, ok := parseOffsetName(e.name); ok {
 			listed = append(listed, base)
-		} else if e.Name() != headerName && e.Name() != headName {
-			v.report.add(filepath.Join(p.chainPath(), e.Name()), "does not belong into a chain")
+		} else if belongs := e.name == headerName || e.name == headName || e.folder && e.name == removedDir; !belongs {
+			v.report.add(path.Join(p.chainPath(), e.name), "does not belong into a chain")
 		}
-	})
+	}
 	slices.Sort(listed)
-	return listed, err
+	return listed, nil
 }
 
-func (v *verifier) folders(dir string) ([]string, error) {
+func (v *verifier) folders(ctx context.Context, dir string) ([]string, error) {
 	var names []string
-	err := v.readDir(dir, func(e fs.DirEntry) {
-		if e.IsDir() {
-			names = append(names, e.Name())
+	for e, err := range v.from.list(ctx, dir, "") {
+		if err != nil {
+			return nil, err
+		}
+		if e.folder {
+			names = append(names, e.name)
 		} else {
-			v.report.add(filepath.Join(dir, e.Name()), "does not belong into %s", dir)
+			v.report.add(path.Join(dir, e.name), "does not belong into %s", dir)
 		}
-	})
+	}
 	slices.Sort(names)
-	return names, err
-}
-
-// readDir visits a directory's entries a few at a time, so that a large one is
-// never held.
-func (v *verifier) readDir(dir string, visit func(fs.DirEntry)) error {
-	d, err := os.Open(filepath.Join(v.root, dir))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	for {
-		entries, err := d.ReadDir(1024)
-		for _, e := range entries {
-			visit(e)
-		}
-		if len(entries) == 0 {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-	}
+	return names, nil
 }

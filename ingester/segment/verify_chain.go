@@ -4,21 +4,32 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 )
 
 // chainWalk follows one chain and checks what each link says.
 type chainWalk struct {
 	*verifier
 	partition partition
+	header    Header
+	begin     boundaries
 	next      int64 // where the next link has to begin
-	report    ChainReport
+	// totals are those of all links before the next one; nil when the link
+	// before it does not tell, or cannot be read.
+	totals *Totals
+	report ChainReport
 }
 
 // run walks the links that were listed, and then those that have been sealed
 // since.
 func (w *chainWalk) run(ctx context.Context, listed []int64) error {
+	w.next = w.header.FirstOffset
+	if err := w.moveToBegin(ctx); err != nil {
+		return err
+	}
 	for _, base := range listed {
+		if base >= w.header.FirstOffset && base < w.begin.links {
+			continue
+		}
 		if err := w.advanceTo(ctx, base); err != nil {
 			return err
 		}
@@ -28,12 +39,29 @@ func (w *chainWalk) run(ctx context.Context, listed []int64) error {
 		}
 		if base > w.next {
 			w.problem(base, "leaves a gap: offsets %d to %d are in no link", w.next, base-1)
+			w.totals = nil
 		}
 		if err := w.visit(ctx, base); err != nil {
 			return err
 		}
 	}
 	return w.advanceTo(ctx, -1)
+}
+
+// moveToBegin goes on where the links begin by now, if that is further on, and
+// counts what has been removed in between.
+func (w *chainWalk) moveToBegin(ctx context.Context) (err error) {
+	if w.begin, err = readBoundaries(ctx, w.from, w.partition, w.header.FirstOffset); err != nil || w.begin.links <= w.next {
+		return err
+	}
+	w.next, w.totals = w.begin.links, nil
+	link, err := readLink(ctx, w.from, w.partition, w.next)
+	if before := link.before(); err == nil && before != nil {
+		w.report.RemovedRecords = before.Records - w.report.Records
+		w.report.RemovedBytes = before.Bytes - w.report.Bytes
+		w.report.WithoutRecords = w.next - w.header.FirstOffset - before.Records
+	}
+	return ctx.Err()
 }
 
 // advanceTo follows links that were sealed after the listing, up to a base
@@ -51,10 +79,16 @@ func (w *chainWalk) advanceTo(ctx context.Context, base int64) error {
 
 func (w *chainWalk) visit(ctx context.Context, base int64) error {
 	found, err := w.visitIfExists(ctx, base)
-	if err == nil && !found {
+	if err != nil || found {
+		return err
+	}
+	if err := w.moveToBegin(ctx); err != nil {
+		return err
+	}
+	if base >= w.begin.links {
 		w.problem(base, "has been removed while the chain was walked")
 	}
-	return err
+	return nil
 }
 
 // visitIfExists checks the link at an offset and its data, and moves on to its
@@ -64,26 +98,64 @@ func (w *chainWalk) visitIfExists(ctx context.Context, base int64) (found bool, 
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	link, err := readLink(filepath.Join(w.root, w.partition.chainPath()), w.partition, base)
+	link, err := readLink(ctx, w.from, w.partition, base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
 	if err != nil {
 		w.problem(base, "%v", err)
-		w.next = base + 1
+		w.next, w.totals = base+1, nil
 		return true, nil
 	}
+	w.checkTotals(link)
 	w.next = link.NextOffset
-	w.report.Records += link.Records
 	w.report.WithoutRecords += link.NextOffset - link.BaseOffset - link.Records
-	if link.Records > 0 {
-		w.report.Segments++
-		w.report.Bytes += link.Bytes
-		return true, w.verifyData(ctx, link)
+	if link.Records == 0 {
+		return true, nil
 	}
-	return true, nil
+	return true, w.visitData(ctx, link)
+}
+
+func (w *chainWalk) checkTotals(link Link) {
+	if before := link.before(); w.totals != nil && before != nil && *before != *w.totals {
+		w.problem(link.BaseOffset, "has totals of %d records and %d bytes before it, but the links before it have %d and %d", before.Records, before.Bytes, w.totals.Records, w.totals.Bytes)
+	}
+	w.totals = link.Totals
+}
+
+// visitData: data may be gone that retention has removed, and may be removed
+// while it is looked for.
+func (w *chainWalk) visitData(ctx context.Context, link Link) error {
+	if link.BaseOffset >= w.begin.data {
+		f, name, err := openData(ctx, w.from, link)
+		if errors.Is(err, fs.ErrNotExist) {
+			if w.begin, err = readBoundaries(ctx, w.from, w.partition, w.header.FirstOffset); err != nil {
+				return err
+			}
+			if link.BaseOffset >= w.begin.data {
+				w.verifier.report.add(name, "data is missing, from %s too", link.Staged)
+			}
+		} else if err != nil {
+			w.verifier.report.add(name, "%v", err)
+		} else if err := w.verifyData(ctx, f, name, link); err != nil {
+			return err
+		}
+	}
+	if link.BaseOffset < w.begin.data {
+		w.report.RemovedRecords += link.Records
+		w.report.RemovedBytes += link.Bytes
+		return nil
+	}
+	w.report.Records += link.Records
+	w.report.Segments++
+	w.report.Bytes += link.Bytes
+	w.report.UncompressedBytes += link.UncompressedBytes
+	return nil
 }
 
 func (w *chainWalk) problem(base int64, format string, args ...any) {
-	w.verifier.report.add(filepath.Join(w.partition.chainPath(), offsetName(base)), format, args...)
+	w.verifier.report.add(w.partition.linkPath(base), format, args...)
 }

@@ -6,80 +6,92 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // openData opens the data of a link: where it is published, or where it waits
 // for that.
-func openData(root string, link Link) (f *os.File, path string, err error) {
-	for _, path = range []string{link.DataPath, link.Staged, link.DataPath} {
-		f, err = os.Open(filepath.Join(root, filepath.FromSlash(path)))
+func openData(ctx context.Context, from reader, link Link) (f io.ReadCloser, name string, err error) {
+	for _, name = range []string{link.DataPath, link.Staged, link.DataPath} {
+		f, err = from.open(ctx, name)
 		if !errors.Is(err, fs.ErrNotExist) {
-			return f, path, err
+			return f, name, err
 		}
 	}
 	return nil, link.DataPath, fmt.Errorf("data is missing, from %s too: %w", link.Staged, fs.ErrNotExist)
 }
 
-// verifyData reads a segment once and compares it with its link. Only the end
-// of ctx is an error; anything else is a problem of that segment.
-func (v *verifier) verifyData(ctx context.Context, link Link) error {
-	f, path, err := openData(v.root, link)
-	if err != nil {
-		v.report.add(path, "%v", err)
-		return nil
-	}
+// verifyData reads a segment once, closes it, and compares it with its link.
+// Only the end of ctx is an error; anything else is a problem of that segment.
+func (v *verifier) verifyData(ctx context.Context, f io.ReadCloser, name string, link Link) error {
 	defer func() { _ = f.Close() }()
-	found, err := inspect(ctx, f)
+	found, err := inspect(ctx, f, link.Codec)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	switch {
 	case err != nil:
-		v.report.add(path, "%v", err)
-	case found.bytes != link.Bytes:
-		v.report.add(path, "has %d bytes, but its link says %d", found.bytes, link.Bytes)
-	case formatChecksum(found.sum) != link.Checksum:
-		v.report.add(path, "has the checksum %s, but its link says %s: a byte has changed", formatChecksum(found.sum), link.Checksum)
+		v.report.add(name, "%v", err)
+	case found.stored.bytes != link.Bytes:
+		v.report.add(name, "has %d bytes, but its link says %d", found.stored.bytes, link.Bytes)
+	case formatChecksum(found.stored.sum) != link.Checksum:
+		v.report.add(name, "has the checksum %s, but its link says %s: a byte has changed", formatChecksum(found.stored.sum), link.Checksum)
+	case found.undecodable != nil:
+		v.report.add(name, "cannot be decompressed: %v", found.undecodable)
+	case found.bytes != link.UncompressedBytes:
+		v.report.add(name, "has lines of %d bytes, but its link says %d", found.bytes, link.UncompressedBytes)
 	case found.records != link.Records:
-		v.report.add(path, "has %d lines, but its link says %d records", found.records, link.Records)
+		v.report.add(name, "has %d lines, but its link says %d records", found.records, link.Records)
 	case found.badLine > 0:
-		v.report.add(path, "line %d is not one JSON value", found.badLine)
+		v.report.add(name, "line %d is not one JSON value", found.badLine)
 	}
 	return nil
 }
 
 type inspection struct {
-	records, bytes int64
-	sum            uint32
+	stored         storedBytes
+	undecodable    error // why the lines end before the data does
+	records, bytes int64 // of the lines
 	badLine        int64 // number of the first line that is not JSON, or 0
 }
 
-func inspect(ctx context.Context, r io.Reader) (found inspection, err error) {
-	lines := newLineReader(r)
-	for {
+// inspect reads all data, also what follows the place where it cannot be
+// decoded. Its error is the reader's or that of ctx.
+func inspect(ctx context.Context, data io.Reader, codec string) (found inspection, err error) {
+	found.stored.file = io.Discard
+	data = io.TeeReader(data, &found.stored)
+	if found.undecodable = found.readLines(ctx, data, codec); ctx.Err() != nil {
+		return found, ctx.Err()
+	}
+	_, err = io.Copy(io.Discard, data)
+	return found, err
+}
+
+func (f *inspection) readLines(ctx context.Context, data io.Reader, codec string) error {
+	decoded, err := decode(codec, data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = decoded.Close() }()
+	for lines := newLineReader(decoded); ; {
 		line, err := lines.next()
-		found.bytes += int64(len(line))
-		found.sum = crc32.Update(found.sum, castagnoli, line)
+		f.bytes += int64(len(line))
 		if errors.Is(err, io.EOF) {
 			if len(line) > 0 {
-				found.noteBad(found.records + 1)
+				f.noteBad(f.records + 1)
 			}
-			return found, nil
+			return nil
 		}
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return found, err
+			return err
 		}
-		found.records++
+		f.records++
 		if !json.Valid(line) {
-			found.noteBad(found.records)
+			f.noteBad(f.records)
 		}
 	}
 }

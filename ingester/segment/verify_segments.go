@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 )
 
 // verifySegments finds what no link names.
@@ -14,46 +13,47 @@ func (v *verifier) verifySegments(ctx context.Context) error {
 }
 
 func (v *verifier) verifyFolder(ctx context.Context, dir string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	var folders []string
-	err := v.readDir(dir, func(e fs.DirEntry) {
-		if path := filepath.Join(dir, e.Name()); e.IsDir() {
-			folders = append(folders, path)
-		} else {
-			v.verifyNamed(path)
+	for e, err := range v.from.list(ctx, dir, "") {
+		if err != nil {
+			return err
 		}
-	})
-	if err != nil && (dir != segmentsDir || !errors.Is(err, fs.ErrNotExist)) {
-		return err
+		if name := path.Join(dir, e.name); e.folder {
+			folders = append(folders, name)
+		} else if err := v.verifyNamed(ctx, name); err != nil {
+			return err
+		}
 	}
 	for _, folder := range folders {
 		if err := v.verifyFolder(ctx, folder); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // verifyNamed looks for the link that names a published file.
-func (v *verifier) verifyNamed(path string) {
-	topic, number, base, ok := parseDataName(filepath.Base(path))
+func (v *verifier) verifyNamed(ctx context.Context, name string) error {
+	topic, number, base, ok := parseDataName(path.Base(name))
 	if !ok {
-		v.report.add(path, "is not a segment: its name is not <topic>-<partition>-<base offset>%s", dataSuffix)
-		return
+		v.report.add(name, "is not a segment: its name is not <topic>-<partition>-<base offset>.ndjson, .ndjson.gz or .ndjson.zst")
+		return nil
 	}
-	ids, err := os.ReadDir(filepath.Join(v.root, chainDir, topic))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		v.report.add(path, "its chain cannot be read: %v", err)
-		return
-	}
-	for _, id := range ids {
-		p := partition{topic, id.Name(), number}
-		link, err := readLink(filepath.Join(v.root, p.chainPath()), p, base)
-		if err == nil && link.DataPath == filepath.ToSlash(path) {
-			return
+	for id, err := range v.from.list(ctx, path.Join(chainDir, topic), "") {
+		if err != nil {
+			return err
+		}
+		link, err := readLink(ctx, v.from, partition{topic, id.name, number}, base)
+		if err == nil && link.DataPath == name {
+			return nil
 		}
 	}
-	v.report.add(path, "no link names it")
+	f, err := v.from.open(ctx, name)
+	if err == nil {
+		_ = f.Close()
+	}
+	if ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) { // else retention has removed it just now
+		v.report.add(name, "no link names it")
+	}
+	return ctx.Err()
 }

@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 	"ingester/record":       {},
 	"ingester/kafka":        {"ingester/config", "ingester/record"},
 	"ingester/mounted":      {},
+	"ingester/http1":        {},
+	"ingester/aggregate":    dataPath,
 	"ingester/httpapi":      append([]string{"ingester/mounted"}, dataPath...),
 	"ingester/queue":        dataPath,
 	"ingester/spool":        dataPath,

@@ -1,0 +1,86 @@
+package http1
+
+import (
+	"context"
+	"net"
+	"sync"
+)
+
+// handover is the listener from which the fallback gets its connections.
+type handover struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newHandover() *handover {
+	return &handover{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// offer hands a connection over, or closes it where nobody takes any more.
+func (h *handover) offer(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.closed:
+		_ = c.Close()
+	}
+}
+
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr is no address: the connections come from many.
+func (h *handover) Addr() net.Addr { return &net.UnixAddr{Name: "handed over", Net: "http1"} }
+
+// handedOver is a connection of which something has been read.
+type handedOver struct {
+	net.Conn
+	read []byte // comes first
+	// context is what ConnContext made for the connection.
+	context func() context.Context
+}
+
+// Read returns what had been read, and then what comes.
+func (c *handedOver) Read(p []byte) (int, error) {
+	if len(c.read) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.read)
+	c.read = c.read[n:]
+	return n, nil
+}
+
+// CloseWrite is what net/http looks for before it says its last word.
+func (c *handedOver) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(c net.Conn) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// inherit makes a ConnContext that calls the given one once for a connection,
+// though it is served by two servers one after the other.
+func inherit(connContext func(context.Context, net.Conn) context.Context) func(context.Context, net.Conn) context.Context {
+	return func(ctx context.Context, c net.Conn) context.Context {
+		if before, ok := c.(*handedOver); ok {
+			return before.context()
+		}
+		if connContext != nil {
+			ctx = connContext(ctx, c)
+		}
+		return ctx
+	}
+}

@@ -1,0 +1,94 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/prometheus/client_golang/prometheus"
+	"gocloud.dev/blob"
+)
+
+// OpenObjectStore opens the bucket that a URL names: s3://bucket/prefix,
+// gs://bucket/prefix or azblob://container/prefix, with the parameters of
+// gocloud.dev's driver of that scheme, which the program must link. Credentials
+// are found as the platform's own tools find them. Data grows in files without
+// names in the directory staging before it is uploaded.
+//
+// Two contenders create one object: a store that does not let exactly one of
+// them succeed is refused with ErrExclusiveCreateUnsupported.
+func OpenObjectStore(ctx context.Context, address, staging string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	objects, err := openBucket(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("open object store %q: %w", address, err)
+	}
+	s, err := openObjectStore(ctx, objects, staging, cfg, logger, reg)
+	if err != nil {
+		return nil, fmt.Errorf("open object store %q: %w", address, errors.Join(err, objects.Close()))
+	}
+	return s, nil
+}
+
+func openObjectStore(ctx context.Context, objects *blob.Bucket, staging string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
+	if err := os.MkdirAll(staging, 0o755); err != nil {
+		return nil, err
+	}
+	b := newBucket(objects, staging)
+	create := func(staged, name string, content []byte) error { return b.create(ctx, staged, name, content) }
+	read := func(name string) ([]byte, error) { return readFile(ctx, b, name) }
+	remove := func(name string) error { return b.remove(context.WithoutCancel(ctx), name) }
+	if err := (contest{create, read, remove}).run(); err != nil {
+		return nil, err
+	}
+	return newStore(b, cfg, logger, reg)
+}
+
+// openBucket takes the path of the URL as the prefix of all names.
+func openBucket(ctx context.Context, address string) (*blob.Bucket, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	prefix := strings.Trim(u.Path, "/")
+	u.Path, u.RawPath = "", ""
+	objects, err := blob.OpenBucket(ctx, u.String())
+	if err != nil {
+		return nil, err
+	}
+	if prefix != "" {
+		objects = blob.PrefixedBucket(objects, prefix+"/")
+	}
+	return objects, nil
+}
+
+// openReader opens a data directory, or an object store by its URL. What it
+// returns as done ends the use of the reader.
+func openReader(ctx context.Context, location string) (from reader, done func(), err error) {
+	if !strings.Contains(location, "://") {
+		info, err := os.Stat(location)
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%q is no directory", location)
+		}
+		return &directory{root: location}, func() {}, err
+	}
+	objects, err := openBucket(ctx, location)
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() { _ = objects.Close() } // nothing was written
+	accessible, err := objects.IsAccessible(ctx)
+	if err == nil && !accessible {
+		err = fmt.Errorf("the bucket is not there: %w", fs.ErrNotExist)
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return newBucket(objects, ""), done, nil
+}
