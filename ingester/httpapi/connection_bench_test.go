@@ -65,7 +65,7 @@ func BenchmarkNetHTTP(b *testing.B) {
 // A whole request on a steady connection, socket included, costs as few
 // allocations as the handler alone: net/http's own would be 20 and more.
 func TestAllocationsOnAConnection(t *testing.T) {
-	const most, requests = 3 + pooledAllocations, 300
+	const most, requests = 1 + pooledAllocations, 300
 	body := hundredRecords()
 	request := []byte(head(fmt.Sprintf("Content-Length: %d", len(body))) + string(body))
 	logger := slog.New(slog.DiscardHandler)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -42,7 +43,7 @@ func (x *exchange) deliver(made *posted, client string) (*receipt, *problem) {
 		return nil, admissionProblem(err)
 	}
 	fingerprint := x.keys.fingerprint(batch, x.queued)
-	claimed, ours := x.keys.claim(owned{client, batch.IdempotencyKey}, fingerprint, batch.ID)
+	claimed, ours := x.keys.claim(owned{client, batch.IdempotencyKey}, fingerprint, strings.Clone(batch.ID)) // not to keep the batch for its name
 	if !ours {
 		return x.replay(claimed, fingerprint, batch)
 	}

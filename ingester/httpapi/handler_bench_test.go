@@ -94,9 +94,9 @@ func postOf(body []byte, acknowledge config.Acknowledge, withKey bool) func() {
 }
 
 // A request costs a fixed number of allocations, whatever the number of its
-// records: the batch with what hears its outcome, and its id.
+// records: the batch, together with its id and what hears its outcome.
 func TestAllocationsOfARequest(t *testing.T) {
-	const most = 3 + pooledAllocations
+	const most = 1 + pooledAllocations
 	serve := postOf(hundredRecords(), config.AcknowledgeProduced, false)
 	if n := testing.AllocsPerRun(200, serve); n > most {
 		t.Errorf("%v allocations, want at most %d", n, most)

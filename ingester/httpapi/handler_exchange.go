@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -126,10 +127,12 @@ func (x *exchange) take(client string) *problem {
 	return nil
 }
 
-// posted is a batch and who hears what becomes of it, in one allocation.
+// posted is a batch, who hears what becomes of it, and its name, in one
+// allocation.
 type posted struct {
 	batch    record.Batch
 	delivery delivery
+	name     [96]byte // of the batch, if it isn't longer
 }
 
 // receive turns the body into a batch, for which what it holds is reserved.
@@ -140,7 +143,7 @@ func (x *exchange) receive(f format) (*posted, *problem) {
 	}
 	made := &posted{delivery: delivery{batches: x.batches, id: x.batches.newID(), keys: x.keys}}
 	batch := &made.batch
-	batch.ID = x.nameOf(made.delivery.id)
+	batch.ID = x.nameOf(made.delivery.id, made.name[:0])
 	batch.ReportTo(x.outcome)
 	batch.Received = time.Now()
 	batch.Buffers = x.buffers
@@ -160,10 +163,11 @@ func (x *exchange) receive(f format) (*posted, *problem) {
 	return made, nil
 }
 
-// nameOf is the id of a batch as clients know it.
-func (x *exchange) nameOf(id uuid.UUID) string {
-	x.buffer = appendBatchID(x.buffer[:0], x.options.Instance, id)
-	return string(x.buffer)
+// nameOf is the id of a batch as clients know it, written to room, which isn't
+// written again.
+func (x *exchange) nameOf(id uuid.UUID, room []byte) string {
+	name := appendBatchID(room, x.options.Instance, id)
+	return unsafe.String(&name[0], len(name))
 }
 
 // takeHeaders gives the batch the request's headers that are to travel with
