@@ -23,6 +23,7 @@ const adminTimeout = 10 * time.Second
 // stops last.
 type admin struct {
 	listener net.Listener
+	mux      *http.ServeMux // may grow while it is served
 	server   *http.Server
 	stopped  chan error
 	state    atomic.Pointer[string] // why the process isn't ready, nil when it is
@@ -34,10 +35,11 @@ func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer
 	if err != nil {
 		return nil, err
 	}
-	a := &admin{listener: listener, stopped: make(chan error, 1), health: func() error { return nil }}
+	a := &admin{listener: listener, mux: http.NewServeMux(), stopped: make(chan error, 1), health: func() error { return nil }}
 	a.setState("starting")
+	a.mux.Handle("/", httpapi.NewAdmin(gatherer, a.readiness))
 	a.server = &http.Server{
-		Handler:           httpapi.NewAdmin(gatherer, a.readiness),
+		Handler:           a.mux,
 		ReadHeaderTimeout: adminTimeout,
 		ReadTimeout:       adminTimeout,
 		WriteTimeout:      adminTimeout,

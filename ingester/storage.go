@@ -15,15 +15,23 @@ func (p *process) openConsumer(ctx context.Context, client *kafka.Client, progre
 	if err != nil {
 		return nil, err
 	}
+	aggregation, err := p.openAggregation(store)
+	if err != nil {
+		return nil, err
+	}
 	open := func(ctx context.Context, topic, topicID string, partition int32, first func(context.Context) (int64, error)) (consumer.Chain, error) {
-		chain, err := store.Open(ctx, topic, topicID, partition, first)
+		sealed, err := store.Open(ctx, topic, topicID, partition, first)
 		if err != nil {
-			return nil, err // not chain: a nil *segment.Chain is no nil consumer.Chain
+			return nil, err // not sealed: a nil *segment.Chain is no nil consumer.Chain
 		}
-		if progress == nil {
-			return chain, nil
+		var chain consumer.Chain = sealed
+		if aggregation != nil {
+			chain = aggregation.watch(chain, topic, topicID, partition)
 		}
-		return progress.watch(chain, partition), nil
+		if progress != nil {
+			chain = progress.watch(chain, partition)
+		}
+		return chain, nil
 	}
 	return consumer.New(p.cfg, client, open, p.logger, p.registry)
 }

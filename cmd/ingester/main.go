@@ -33,6 +33,7 @@ var commands = []command{
 	{"standalone", "both in one process, with an embedded Kafka", role(config.RoleStandalone)},
 	{"verify", "prove that the stored segments are complete", verify},
 	{"cat", "print stored records in the order of their offsets", cat},
+	{"aggregate", "count the stored records by time and fields", aggregateCommand(openArchived)},
 	{"dead-letters", "list what could not be delivered, or replay it", deadLetters},
 	{"spool", "look into a spool, or repair it", spoolCommand},
 	{"check", "ask the brokers for what the roles need of them", check},

@@ -222,8 +222,13 @@ type Drain struct {
 type Consumer struct {
 	// Group is the consumer group; empty means "logpipeline.<topic>".
 	Group string `json:"group"`
-	// FetchMaxBytes bounds one fetch of one partition.
+	// FetchMaxBytes bounds one fetch of one partition. A record batch that is
+	// larger is fetched alone.
 	FetchMaxBytes Bytes `json:"fetchMaxBytes"`
+	// FetchMaxTotalBytes bounds what is fetched, and not yet in a segment, of
+	// all partitions of a process; what is decompressed of it comes on top, of
+	// up to 4 record batches at once. A single record batch may be larger.
+	FetchMaxTotalBytes Bytes `json:"fetchMaxTotalBytes"`
 }
 
 // Segment says when a segment is sealed, whichever comes first.
@@ -338,7 +343,7 @@ func Default() Config {
 		},
 		Authentication: Authentication{ClientCertificates: ClientCertificates{AllowedNames: []string{}}},
 		Drain:          Drain{DelaySeconds: 5, TimeoutSeconds: 60},
-		Consumer:       Consumer{FetchMaxBytes: 4 << 20},
+		Consumer:       Consumer{FetchMaxBytes: 4 << 20, FetchMaxTotalBytes: 64 << 20},
 		Segment:        Segment{MaxBytes: 64 << 20, MaxAgeSeconds: 10, MaxOpenBytes: 1 << 30, Compression: CompressionNone},
 		Aggregation: Aggregation{
 			WindowSeconds: 60,

@@ -118,6 +118,10 @@ func TestValidate(t *testing.T) {
 			valid(func(c *Config) { c.Queue.MaxBytes = 1 << 20 }), RoleServe,
 			[]string{"requestLimits.maxBodyBytes is 16Mi, more than half of queue.maxBytes (1Mi)"},
 		},
+		"less memory for all fetches than for one": {
+			valid(func(c *Config) { c.Consumer.FetchMaxTotalBytes = 1 << 20 }), RoleConsume,
+			[]string{"consumer.fetchMaxTotalBytes is 1048576: choose from 4194304 to"},
+		},
 		"segments in a codec of Kafka's alone": {
 			valid(func(c *Config) { c.Segment.Compression = CompressionLZ4 }), RoleConsume,
 			[]string{`segment.compression is "lz4": choose one of ["none" "gzip" "zstd"]`},

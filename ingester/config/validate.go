@@ -140,6 +140,7 @@ func (c Config) validateAccess() error {
 func (c Config) validateStorage() []error {
 	checks := []error{
 		between("consumer.fetchMaxBytes", int64(c.Consumer.FetchMaxBytes), 1<<10, 1<<30),
+		between("consumer.fetchMaxTotalBytes", int64(c.Consumer.FetchMaxTotalBytes), int64(c.Consumer.FetchMaxBytes), 1<<40),
 		between("segment.maxBytes", int64(c.Segment.MaxBytes), 1, 1<<40),
 		between("segment.maxAgeSeconds", int64(c.Segment.MaxAgeSeconds), 1, 86_400),
 		between("segment.maxOpenBytes", int64(c.Segment.MaxOpenBytes), 1<<20, 1<<50),
