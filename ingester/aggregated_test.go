@@ -57,7 +57,7 @@ func TestSealedSegmentsAreAggregated(t *testing.T) {
 	}
 
 	response := httptest.NewRecorder()
-	p.admin.mux.ServeHTTP(response, httptest.NewRequest("GET", "/aggregates?from=0&to=36000&by=level&step=all", nil))
+	p.admin.mux.ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/aggregates?from=0&to=36000&by=level&step=all", nil))
 	var report aggregate.Report
 	if err := json.Unmarshal(response.Body.Bytes(), &report); err != nil || response.Code != 200 {
 		t.Fatal(err, response)

@@ -138,7 +138,7 @@ func (i *intake) run(ctx context.Context) error {
 	delivered := make(chan error, 1)
 	go func() { delivered <- i.producer.Run(delivering) }()
 	served := make(chan error, 1)
-	go func() { served <- i.server.Serve(i.listener) }()
+	go func() { served <- i.server.Serve(i.listener) }() //nolint:contextcheck // connections outlive ctx: they end with the drain
 	i.admin.ready()
 	i.logger.Info("taking records", "address", i.listener.Addr().String())
 

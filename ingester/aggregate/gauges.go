@@ -205,8 +205,8 @@ func (g *Gauges) collect(ch chan<- prometheus.Metric, s series) {
 	gauge := func(d *prometheus.Desc, value float64, more ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append(more, s.labels...)...)
 	}
-	gauge(g.records, float64(s.cell.records))
-	gauge(g.bytes, float64(s.cell.bytes))
+	gauge(g.records, float64(s.records))
+	gauge(g.bytes, float64(s.bytes))
 	for i, field := range g.plan.numeric {
 		n := &s.numbers[i]
 		gauge(g.count, float64(n.count), field)

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -69,7 +70,7 @@ func expect(t *testing.T, g *Gauges, want string) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(g)
 	scrape := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	wanted := make(map[string]bool)
 	for line := range strings.Lines(strings.TrimSpace(want)) {
 		wanted[strings.TrimSpace(line)] = true

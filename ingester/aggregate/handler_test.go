@@ -40,7 +40,7 @@ func TestAnswerByHTTP(t *testing.T) {
 	want := `{"from":"1970-01-01T00:00:00Z","to":"1970-01-01T00:02:00Z","windowSeconds":60,"stepSeconds":120,"by":["level"],"numeric":["d"],"segments":2,"missing":1,` +
 		`"rows":[{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:02:00Z","group":{"level":"info"},"records":2,"bytes":77,` +
 		`"numbers":{"d":{"count":1,"skipped":1,"sum":1,"min":1,"max":1,"quantiles":{"0.5":1,"0.9":1,"0.99":1}}}}]}` + "\n"
-	if diff := cmp.Diff(want, body); diff != "" || response.StatusCode != 200 || response.Header.Get("Content-Type") != "application/json" {
+	if diff := cmp.Diff(want, body); diff != "" || response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%s, %s (-want +got):\n%s", response.Status, response.Header.Get("Content-Type"), diff)
 	}
 }
@@ -73,7 +73,7 @@ func TestQueryIsRefusedByHTTP(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &got); err != nil {
 				t.Fatalf("%v in %s", err, body)
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" || response.StatusCode != 400 || response.Header.Get("Content-Type") != "application/problem+json" {
+			if diff := cmp.Diff(tc.want, got); diff != "" || response.StatusCode != http.StatusBadRequest || response.Header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s, %s (-want +got):\n%s", response.Status, response.Header.Get("Content-Type"), diff)
 			}
 		})
@@ -93,11 +93,11 @@ func TestTroubleByHTTP(t *testing.T) {
 		f.keep(at10(n), 0, lines...)
 		f.count(t, plan, at10(n))
 	}
-	if response, body := get(t, plan, f, "?from=0&to=60"); response.StatusCode != 422 || !strings.Contains(body, "too-many-rows") {
+	if response, body := get(t, plan, f, "?from=0&to=60"); response.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "too-many-rows") {
 		t.Errorf("too many rows: %s, %.300s", response.Status, body)
 	}
 	f.broken = errDisk
-	if response, body := get(t, plan, f, ""); response.StatusCode != 503 || !strings.Contains(body, "the disk is on fire") {
+	if response, body := get(t, plan, f, ""); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "the disk is on fire") {
 		t.Errorf("a broken store: %s, %s", response.Status, body)
 	}
 }
@@ -105,7 +105,7 @@ func TestTroubleByHTTP(t *testing.T) {
 func TestOnlyGET(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	plan := must(t, cfg("a", ""))
-	NewHandler(plan, "logs", newFolder(), slog.New(slog.DiscardHandler)).ServeHTTP(recorder, httptest.NewRequest("POST", "/aggregates", nil))
+	NewHandler(plan, "logs", newFolder(), slog.New(slog.DiscardHandler)).ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/aggregates", nil))
 	if recorder.Code != 405 || recorder.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("%d, Allow: %s", recorder.Code, recorder.Header().Get("Allow"))
 	}

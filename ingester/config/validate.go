@@ -112,10 +112,10 @@ func (c Config) validateSpool() error {
 }
 
 func (c Config) validateDeadLetterTopic() error {
-	switch topic := c.DeadLetter.Topic; {
-	case topic == "":
+	switch topic := c.DeadLetter.Topic; topic {
+	case "":
 		return nil
-	case topic == c.Topic:
+	case c.Topic:
 		return fmt.Errorf("deadLetter.topic is %q, as topic is: records that can't be delivered there need another", topic)
 	default:
 		return checkTopic("deadLetter.topic", topic)

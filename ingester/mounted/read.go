@@ -137,7 +137,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	content, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err == nil && len(content) > maxFileBytes {
 		err = fmt.Errorf("it is larger than %d bytes, the most that a Secret can hold", maxFileBytes)

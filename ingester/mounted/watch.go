@@ -18,7 +18,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	if err != nil {
 		w.logger.Warn("mounted files can't be watched, only read again from time to time; raise fs.inotify.max_user_instances", "interval", w.reread, "error", err)
 	} else {
-		defer notices.Close()
+		defer func() { _ = notices.Close() }()
 		events, lost = notices.Events, notices.Errors
 		w.watch(notices)
 	}
@@ -32,7 +32,7 @@ func (w *Watcher) Run(ctx context.Context) {
 			return
 		case <-events:
 			settled.Reset(w.settle)
-		case <-lost:
+		case _ = <-lost: // of its notices; which, doesn't matter
 			settled.Reset(w.settle)
 		case <-settled.C:
 			w.reload()

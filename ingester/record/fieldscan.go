@@ -66,7 +66,8 @@ func (f *finder) take(i int, s *step, into []Value) int {
 		return failed
 	}
 	forget(s.next, into) // of an earlier member of this name
-	kind, end := kindOf(f.data[i]), failed
+	kind := kindOf(f.data[i])
+	var end int
 	if kind == ObjectValue && len(s.next) > 0 {
 		end = f.object(i+1, s.next, into)
 	} else {

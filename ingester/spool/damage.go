@@ -32,14 +32,13 @@ func (d damage) describe() string {
 const corruptDir = "corrupt"
 
 // setAside keeps a copy of the damaged stretch of a segment, durably, before
-// the segment itself may go. It returns how many bytes that takes; doing it
-// again changes nothing.
-func setAside(dir string, s *segment, d damage) (int64, error) {
+// the segment itself may go; doing it again changes nothing.
+func setAside(dir string, s *segment, d damage) error {
 	name := filepath.Join(dir, corruptDir, fmt.Sprintf("%020d-%d-%d", s.number, d.from, d.to))
 	if _, err := os.Lstat(name + ".reason"); err == nil {
-		return 0, nil
+		return nil
 	}
-	copied, err := copyStretch(s.path, name, d)
+	err := copyStretch(s.path, name, d)
 	if err == nil {
 		err = writeDurable(name+".reason", fmt.Appendf(nil, "%s: %s\n", filepath.Base(s.path), d.describe()))
 	}
@@ -47,35 +46,35 @@ func setAside(dir string, s *segment, d damage) (int64, error) {
 		err = syncDir(filepath.Join(dir, corruptDir))
 	}
 	if err != nil {
-		return copied, fmt.Errorf("set a damaged stretch of %s aside: %w", s.path, err)
+		return fmt.Errorf("set a damaged stretch of %s aside: %w", s.path, err)
 	}
-	return copied, nil
+	return nil
 }
 
 // copyStretch copies as much of the stretch as can be read. Of a segment that
 // isn't there at all, it copies nothing.
-func copyStretch(from, to string, d damage) (int64, error) {
+func copyStretch(from, to string, d damage) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return 0, err
+		return err
 	}
 	if d.to == d.from {
-		return 0, nil
+		return nil
 	}
 	source, err := os.Open(from)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	target, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	n, _ := io.Copy(target, &readableStretch{source, d.from, d.to})
 	err = errors.Join(target.Sync(), target.Close())
 	if info, statErr := os.Stat(to); err == nil && (statErr != nil || info.Size() != n || n != d.to-d.from) {
 		err = fmt.Errorf("%d of %d bytes were copied to %s", n, d.to-d.from, to)
 	}
-	return n, err
+	return err
 }
 
 // readableStretch reads a stretch of a file, with zeros for what the disk

@@ -55,7 +55,7 @@ func isLocked(dir string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	held := syscall.Flock_t{Type: syscall.F_WRLCK}
 	if err := syscall.FcntlFlock(f.Fd(), getLock, &held); err != nil {
 		return false, fmt.Errorf("ask for the lock of %s: %w", f.Name(), err)

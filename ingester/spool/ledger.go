@@ -270,7 +270,7 @@ func (s *Spool) removable() *segment {
 // remove removes a segment, once what could not be read of it is set aside.
 func (s *Spool) remove(done *segment) error {
 	for _, d := range done.damages {
-		if _, err := setAside(s.options.Dir, done, *d); err != nil {
+		if err := setAside(s.options.Dir, done, *d); err != nil {
 			return err
 		}
 	}

@@ -116,7 +116,7 @@ func (s *Spool) keep(v *survey) {
 func (s *Spool) reportDamage(segment *segment, d damage) {
 	s.metrics.corrupt.Add(float64(max(1, d.lost.to-d.lost.from)))
 	s.logger.Error("the spool is damaged; what can be read is delivered, a copy of the rest is kept", "file", segment.path, "damage", d.describe(), "kept", filepath.Join(s.options.Dir, corruptDir))
-	if _, err := setAside(s.options.Dir, segment, d); err != nil {
+	if err := setAside(s.options.Dir, segment, d); err != nil {
 		s.logger.Error("damage can't be set aside yet; its segment stays until it can", "error", err)
 	}
 }

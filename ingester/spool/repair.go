@@ -77,7 +77,7 @@ func (v *survey) rewriteDamaged(p *printer) error {
 		afterDamage := i > 0 && len(v.segments[i-1].damages) > 0
 		for _, d := range s.damages {
 			p.line("set aside from %s: %s", filepath.Base(s.path), d.describe())
-			if _, err := setAside(v.dir, s, *d); err != nil {
+			if err := setAside(v.dir, s, *d); err != nil {
 				return err
 			}
 		}
@@ -117,7 +117,7 @@ func (s *segment) rewrite() error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	temp := s.path + tempSuffix
 	target, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -54,7 +54,7 @@ func TestNotSettledComesBackAfterARestart(t *testing.T) {
 	want = append(want, seenAll(t, 2, numbersFrom(71, 100)...)...)
 	for range 3 { // also when it isn't delivered again
 		s = start(t, small(dir))
-		batches = s.expect(want...)
+		s.expect(want...)
 		s.expectNothing()
 		if n := len(s.Reopened()); n != 0 {
 			t.Errorf("%d record batches were reopened", n)

@@ -61,7 +61,7 @@ func readFileHeader(path string, number uint64) (*fileHeader, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	b := make([]byte, fileHeaderSize)
 	n, _ := f.ReadAt(b, 0) // what can't be read is damaged
 	h, err := parseFileHeader(b[:n], path, number)
@@ -105,7 +105,7 @@ func (v *survey) addSegment(number uint64, h *fileHeader, end int64, last bool) 
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (s *segment) readAll(wanted map[uint64]bool, into map[uint64]stored) error 
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	r := newReader(f, s.number, s.size)
 	for at := int64(fileHeaderSize); at < r.end; {
 		h, err := r.headerAt(at)
