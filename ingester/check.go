@@ -12,8 +12,8 @@ import (
 )
 
 // Check asks the brokers for what every role asks them first and writes what
-// they say: who they are and, if the configuration names a topic, its leaders
-// and offsets. The error is the first thing that would keep a role from working.
+// they say: who they are and, of the topic and the dead-letter topic that the
+// configuration names, the leaders and offsets. The error is the first thing that would keep a role from working.
 func Check(ctx context.Context, cfg config.Config, w io.Writer) error {
 	client := kafka.New(cfg.Kafka)
 	defer client.Close()
@@ -25,10 +25,15 @@ func Check(ctx context.Context, cfg config.Config, w io.Writer) error {
 	for _, broker := range cluster.Brokers {
 		fmt.Fprintf(w, "  broker %d at %s:%d\n", broker.ID, broker.Host, broker.Port)
 	}
-	if cfg.Topic == "" {
-		return nil
+	for _, name := range []string{cfg.Topic, cfg.DeadLetter.Topic} {
+		if name == "" {
+			continue
+		}
+		if err := checkTopic(ctx, client, name, w); err != nil {
+			return err
+		}
 	}
-	return checkTopic(ctx, client, cfg.Topic, w)
+	return nil
 }
 
 func checkTopic(ctx context.Context, client *kafka.Client, name string, w io.Writer) error {

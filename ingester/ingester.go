@@ -57,7 +57,7 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 
 // serve: Kafka client, then the intake; stopped in reverse.
 func (p *process) serve(ctx context.Context) error {
-	p.boundMemory()
+	boundMemory(p.cfg.Queue.MaxBytes)
 	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	intake, err := p.openIntake(ctx, client)
@@ -75,23 +75,24 @@ func (p *process) writtenTopics() []string {
 	return []string{p.cfg.Topic}
 }
 
-// memoryBesideQueue is what an intake needs beside its queue, in bytes: code,
+// memoryBeside is what a role needs beside its bounded buffers, in bytes: code,
 // stacks, connections, record batches, and room for the garbage collector.
-const memoryBesideQueue = 40 << 20
+const memoryBeside = 40 << 20
 
 // boundMemory has the garbage collector work as hard as it takes to keep the
-// process within the bound of its queue and a constant. Without it, a queue
+// process within the bound of its buffers and a constant. Without it, a queue
 // that has filled up could take twice its bound. Whoever sets GOMEMLIMIT knows
 // better.
-func (p *process) boundMemory() {
+func boundMemory(buffers config.Bytes) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(int64(p.cfg.Queue.MaxBytes) + memoryBesideQueue)
+		debug.SetMemoryLimit(int64(buffers) + memoryBeside)
 	}
 }
 
 // consume: Kafka client, store, consumer; the consumer seals what it has
 // before it returns.
 func (p *process) consume(ctx context.Context) error {
+	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes)
 	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
 	defer client.Close()
 	consumer, err := p.openConsumer(ctx, client, nil)

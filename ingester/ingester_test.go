@@ -21,10 +21,7 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/segment"
 	kafkago "github.com/segmentio/kafka-go"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A running role, until stop.
 type running struct {

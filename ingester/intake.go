@@ -26,6 +26,11 @@ import (
 // request waits, so that it is the delivery that decides its outcome.
 const acknowledgeSlack = 10 * time.Second
 
+// tellTimeout bounds how long, after the deadline of the drain, the requests
+// that still wait are told what became of their records. The producer takes at
+// most 3 s to find that out.
+const tellTimeout = 4 * time.Second
+
 // intake is HTTP -> spool, if there is one -> queue -> producer.
 type intake struct {
 	drainConfig config.Drain
@@ -110,7 +115,7 @@ func (p *process) openHandler(i *intake) (*httpapi.Handler, error) {
 
 // openListener listens, with TLS where that is configured.
 func (p *process) openListener(ctx context.Context, files *mounted.Watcher) (net.Listener, error) {
-	secure, err := httpapi.ServerTLS(p.cfg.TLS, p.cfg.Authentication, files)
+	secure, err := httpapi.ServerTLS(p.cfg.TLS, p.cfg.Authentication, files, p.registry)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func (p *process) openListener(ctx context.Context, files *mounted.Watcher) (net
 	if err != nil {
 		return nil, err
 	}
-	listener = httpapi.Limit(listener, p.cfg.RequestLimits.MaxConnections)
+	listener = httpapi.Limit(listener, p.cfg.RequestLimits.MaxConnections, p.logger, p.registry)
 	if secure != nil {
 		return tls.NewListener(listener, secure), nil
 	}
@@ -151,7 +156,7 @@ func (i *intake) run(ctx context.Context) error {
 	}
 	deadline, cancel := context.WithTimeout(delivering, time.Duration(i.drainConfig.TimeoutSeconds)*time.Second)
 	defer cancel()
-	return errors.Join(failure, i.stopListening(deadline), i.deliverRest(deadline, abandon, delivered), stopBeside())
+	return errors.Join(failure, i.stopListening(deadline, abandon), i.deliverRest(deadline, abandon, delivered), stopBeside())
 }
 
 // startBeside starts what works beside the way of the records. What it returns
@@ -186,18 +191,27 @@ func (i *intake) leave() {
 	time.Sleep(time.Duration(i.drainConfig.DelaySeconds) * time.Second)
 }
 
-// stopListening closes the listener and waits for the requests that run.
-func (i *intake) stopListening(deadline context.Context) error {
-	if err := i.server.Shutdown(deadline); err != nil {
-		return errors.Join(fmt.Errorf("answer the last requests: %w", err), i.server.Close())
+// stopListening closes the listener and waits for the requests that run. Those
+// that still wait at the deadline are told what becomes of their records,
+// which are given up then, before their connections are closed.
+func (i *intake) stopListening(deadline context.Context, abandon func()) error {
+	err := i.server.Shutdown(deadline)
+	if err == nil {
+		return nil
 	}
-	return nil
+	i.queue.CloseNow()
+	abandon()
+	telling, cancel := context.WithTimeout(context.WithoutCancel(deadline), tellTimeout)
+	defer cancel()
+	if i.server.Shutdown(telling) != nil {
+		err = errors.Join(err, i.server.Close())
+	}
+	return fmt.Errorf("answer the last requests in time: %w", err)
 }
 
 // deliverRest lets the producer finish what spool and queue hold, until the
-// deadline. What is then left in the queue is given up, and its clients are
-// told so, or, without a spool, it is dead-lettered; the spool keeps the rest
-// for the next start.
+// deadline. What is then left in the queue is given up: without a spool it is
+// dead-lettered; the spool keeps the rest for the next start.
 func (i *intake) deliverRest(deadline context.Context, abandon func(), delivered <-chan error) error {
 	var left error
 	if i.spool != nil {
@@ -208,6 +222,7 @@ func (i *intake) deliverRest(deadline context.Context, abandon func(), delivered
 	case err := <-delivered:
 		return errors.Join(left, err)
 	case <-deadline.Done():
+		i.queue.CloseNow()
 		abandon()
 		return errors.Join(left, fmt.Errorf("drain: the time is over: %w", <-delivered))
 	}

@@ -49,13 +49,17 @@ func deadLetters(ctx context.Context, arguments []string, out output) error {
 }
 
 // listDeadLetters prints the letters that are left, the oldest first. Where the
-// topic can't be read it prints those of the folder, and fails.
+// topic can't be read it prints those of the folder, and fails. Without a
+// configuration it would find the default's empty folder, and nothing amiss.
 func listDeadLetters(ctx context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("dead-letters list", flag.ContinueOnError)
 	format := flags.String("o", "text", "print them as `text` or json")
 	cfg, err := deadLetterConfig(flags, arguments, out)
 	if err != nil {
 		return err
+	}
+	if flags.Lookup("config").Value.String() == "" {
+		return usageError{errors.New("neither topic nor folder to look into: give --config")}
 	}
 	if cfg.DeadLetter.Topic != "" && len(cfg.Kafka.BootstrapServers) == 0 {
 		return usageError{errors.New("deadLetter.topic is set, but there are no brokers to ask for it: name them in kafka.bootstrapServers")}
@@ -89,7 +93,7 @@ func replayDeadLetters(ctx context.Context, arguments []string, out output) erro
 	if len(cfg.Kafka.BootstrapServers) == 0 || cfg.Topic == "" {
 		return usageError{errors.New("no brokers or no topic: give --config")}
 	}
-	if replayer.Key, err = keyOf(cfg.Producer.KeyField); err != nil {
+	if replayer.Key, err = record.KeyOf(cfg.Producer.KeyField); err != nil {
 		return err
 	}
 	client := deadLetterClient(cfg)
@@ -119,26 +123,6 @@ func deadLetterClient(cfg config.Config) *kafka.Client {
 		topics = append(topics, cfg.DeadLetter.Topic)
 	}
 	return kafka.New(cfg.Kafka, topics...)
-}
-
-// keyOf finds the key of a record as the producer does.
-func keyOf(field string) (func(value []byte) []byte, error) {
-	if field == "" {
-		return nil, nil
-	}
-	path, err := record.ParsePath(field)
-	if err != nil {
-		return nil, fmt.Errorf("producer.keyField is %q: %w", field, err)
-	}
-	return func(value []byte) []byte {
-		v, _ := path.Lookup(value)
-		switch v.Kind {
-		case record.StringValue, record.NumberValue, record.TrueValue, record.FalseValue:
-			return v.AppendText([]byte{})
-		default:
-			return nil
-		}
-	}, nil
 }
 
 // printLetters is what somebody reads who was woken up by them.

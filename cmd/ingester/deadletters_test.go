@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,15 +37,17 @@ func threeLetters(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, d := range []record.DeadLetter{
+	letters := []record.DeadLetter{
 		{Batch: "web-1.0192", Partition: 1, Acknowledged: true, Records: [][]byte{[]byte(`{"message":"first"}`), []byte(`{"n":2}`)}},
 		{Batch: "web-1.0193", Partition: -1, Acknowledged: true, Unknown: true, Records: [][]byte{[]byte(`{"long":"` + strings.Repeat("x", 100) + `"}`)}},
 		{Batch: "web-2.0194", Partition: 0, Records: [][]byte{[]byte(`{}`)}},
-	} {
+	}
+	for i := range letters {
+		d := &letters[i]
 		d.Topic, d.Reason, d.Time = "logs", "no replicas", time.Date(2026, 3, 1, 12, 0, i, 0, time.UTC)
-		if err := store.Put(t.Context(), d); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if errs := store.Put(t.Context(), letters); errs != nil {
+		t.Fatal(errors.Join(errs...))
 	}
 }
 
@@ -127,8 +130,9 @@ func TestDeadLettersCalledWrongly(t *testing.T) {
 	}{
 		"no verb":                     {nil, 2, "choose list or replay"},
 		"a verb that isn't one":       {[]string{"delete"}, 2, `there is no "delete": choose list or replay`},
-		"a format that isn't one":     {[]string{"list", "-o", "yaml"}, 2, `-o is "yaml": choose text or json`},
+		"a format that isn't one":     {[]string{"list", "-o", "yaml", "--config", nobody}, 2, `-o is "yaml": choose text or json`},
 		"replay without brokers":      {[]string{"replay"}, 2, "no brokers or no topic: give --config"},
+		"list without --config":       {[]string{"list"}, 2, "neither topic nor folder to look into: give --config"},
 		"a topic without brokers":     {[]string{"list", "--config", withTopic}, 2, "there are no brokers to ask for it"},
 		"brokers that don't answer":   {[]string{"list", "--config", nobody}, 1, "no answer from Kafka"},
 		"replay, and nobody answers":  {[]string{"replay", "--config", nobody}, 1, "no answer from Kafka"},

@@ -34,6 +34,8 @@ var commands = []command{
 	{"verify", "prove that the stored segments are complete", verify},
 	{"cat", "print stored records in the order of their offsets", cat},
 	{"aggregate", "count the stored records by time and fields", aggregateCommand(openArchived)},
+	{"chain", "show the chains of stored segments, or record a gap in one", chain},
+	{"restore", "fetch a range from Kafka again, outside the chains", restore},
 	{"dead-letters", "list what could not be delivered, or replay it", deadLetters},
 	{"spool", "look into a spool, or repair it", spoolCommand},
 	{"check", "ask the brokers for what the roles need of them", check},

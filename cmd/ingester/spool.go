@@ -28,12 +28,18 @@ var spoolActions = map[string]func(dir, format string, out output) error{
 }
 
 // spoolCommand looks into the spool of a process that may be running (status,
-// verify), or mends that of one that isn't (repair).
+// verify), or mends that of one that isn't (repair). Flags may stand before and
+// behind the action.
 func spoolCommand(_ context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("spool", flag.ContinueOnError)
 	format := flags.String("o", "text", "print the report as `text` or json (status, verify)")
 	flags.SetOutput(io.Discard)
+	var rest []string
 	err := flags.Parse(arguments)
+	for err == nil && flags.NArg() > 0 {
+		rest = append(rest, flags.Arg(0))
+		err = flags.Parse(flags.Args()[1:])
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		printSpoolUsage(flags, out)
 		return err
@@ -41,16 +47,20 @@ func spoolCommand(_ context.Context, arguments []string, out output) error {
 	if err != nil {
 		return usageError{err}
 	}
-	action, known := spoolActions[flags.Arg(0)]
+	verb := ""
+	if len(rest) > 0 {
+		verb, rest = rest[0], rest[1:]
+	}
+	action, known := spoolActions[verb]
 	switch {
 	case !known:
-		return usageError{fmt.Errorf("the action is %q: choose status, verify or repair", flags.Arg(0))}
-	case flags.NArg() != 2:
-		return usageError{fmt.Errorf("%d directories: name the one that holds the spool", flags.NArg()-1)}
+		return usageError{fmt.Errorf("the action is %q: choose status, verify or repair", verb)}
+	case len(rest) != 1:
+		return usageError{fmt.Errorf("%d directories: name the one that holds the spool", len(rest))}
 	case *format != "text" && *format != "json":
 		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
 	}
-	return action(flags.Arg(1), *format, out)
+	return action(rest[0], *format, out)
 }
 
 func printSpoolUsage(flags *flag.FlagSet, out output) {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/segment"
@@ -29,20 +31,29 @@ func verify(ctx context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
 	location := locationFlags(flags)
 	format := flags.String("o", "text", "print the report as `text` or json")
+	var verification segment.Verification
+	timeFlag(flags, &verification.From, "from", "read the data of segments with records from this `time` on, such as 2026-11-23 or 2026-11-23T12:00:00Z; all links are checked")
+	timeFlag(flags, &verification.To, "to", "read the data of segments with records before this `time`")
+	flags.BoolVar(&verification.NoGaps, "no-gaps", false, "fail on recorded gaps too")
+	flags.BoolVar(&verification.FixOrphans, "fix-orphans", false, "remove the files under segments/ that no link can ever name")
 	if err := parse(flags, arguments, out); err != nil {
 		return err
 	}
-	if *format != "text" && *format != "json" {
+	from, to := verification.From, verification.To
+	switch {
+	case *format != "text" && *format != "json":
 		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
+	case !from.IsZero() && !to.IsZero() && !from.Before(to):
+		return usageError{fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))}
+	case verification.FixOrphans && (!from.IsZero() || !to.IsZero()):
+		return usageError{errors.New("--fix-orphans goes by all data: leave --from and --to out")}
 	}
-	report, err := segment.Verify(ctx, location())
+	report, err := verification.Run(ctx, location())
 	if err != nil {
 		return err
 	}
 	if *format == "json" {
-		encoder := json.NewEncoder(out.stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
+		err = printJSON(out, report)
 	} else {
 		err = report.WriteText(out.stdout)
 	}
@@ -50,6 +61,24 @@ func verify(ctx context.Context, arguments []string, out output) error {
 		err = errSaid
 	}
 	return err
+}
+
+// timeFlag defines a flag for a point in time; a date is its first moment, UTC.
+func timeFlag(flags *flag.FlagSet, into *time.Time, name, usage string) {
+	flags.Func(name, usage, func(value string) (err error) {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if *into, err = time.Parse(layout, value); err == nil {
+				return nil
+			}
+		}
+		return errors.New("give a date, or a time as in 2026-11-23T12:00:00Z")
+	})
+}
+
+func printJSON(out output, v any) error {
+	encoder := json.NewEncoder(out.stdout)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
 }
 
 // cat prints stored records: the image has no shell and no other way to look.

@@ -27,10 +27,21 @@ func leastIngesterMemory(c config.Config) int64 {
 	return int64(c.Queue.MaxBytes) + 96*mebibyte
 }
 
-// consumerMemory bounds a consumer, which may hold every partition: one fetch
-// being received and one being written for each, and the process itself.
+// What a consumer holds for each partition beside what it fetches: the buffer
+// of the open segment, its connection and its stacks, and a codec's window.
+const (
+	partitionBytes = 320 << 10
+	codecBytes     = mebibyte
+)
+
+// consumerMemory bounds a consumer, which may hold every partition: all that it
+// fetches at a time, what stays open for each, and the process itself.
 func consumerMemory(c config.Config, partitions int32) int64 {
-	return 2*int64(c.Consumer.FetchMaxBytes)*int64(partitions) + runtimeBytes
+	each := int64(partitionBytes)
+	if c.Segment.Compression != config.CompressionNone {
+		each += codecBytes
+	}
+	return int64(c.Consumer.FetchMaxTotalBytes) + int64(partitions)*each + runtimeBytes
 }
 
 // containerResources are the spec's, completed: the memory limit is derived

@@ -21,7 +21,7 @@ const FormatVersion = 1
 // Config configures every role of the ingester; each role reads the sections
 // that concern it.
 type Config struct {
-	// Version of the file's format; 0 is read as FormatVersion.
+	// Version of the file's format, which is 1; 0 is read as that.
 	Version int `json:"version"`
 	// Listen is the address of POST /logs (serve, standalone).
 	Listen string `json:"listen"`
@@ -35,7 +35,9 @@ type Config struct {
 	// name of the host, which in Kubernetes is that of the pod.
 	Instance string `json:"instance"`
 	// Acknowledge says what has become of the records of a request when it is
-	// answered with a receipt. A client may ask for more, never for less.
+	// answered with a receipt: Produced, all in-sync replicas have them, or
+	// Queued, they are in the spool, or, without one, in this process's memory.
+	// A client may ask for more, never for less.
 	Acknowledge Acknowledge `json:"acknowledge"`
 
 	Kafka          Kafka          `json:"kafka"`
@@ -112,8 +114,10 @@ type Authentication struct {
 
 // ClientCertificates says whose certificates are good.
 type ClientCertificates struct {
-	// Required admits clients with a certificate.
-	Required bool `json:"required"`
+	// Accepted admits clients by their certificate: beside tokens and passwords
+	// it is one more way in, without them it is the only one, and then nobody
+	// is connected without a certificate.
+	Accepted bool `json:"accepted"`
 	// AllowedNames are common names or DNS names of which a certificate must
 	// have one; empty admits every certificate that the CA vouches for.
 	AllowedNames []string `json:"allowedNames"`
@@ -146,7 +150,8 @@ type Producer struct {
 	BatchMaxDelayMilliseconds int `json:"batchMaxDelayMilliseconds"`
 	// DeliveryTimeoutSeconds bounds how long a record batch is retried.
 	DeliveryTimeoutSeconds int `json:"deliveryTimeoutSeconds"`
-	// Compression is the codec of the record batches.
+	// Compression is the codec of the record batches: none, gzip, snappy, lz4
+	// or zstd.
 	Compression Compression `json:"compression"`
 	// CompressionLevel is the codec's own, for gzip (1 to 9), lz4 (1 to 9) and
 	// zstd (1 to 22); 0 means its default.
@@ -252,8 +257,8 @@ type ObjectStore struct {
 	// URL names bucket and prefix: s3://bucket/prefix?region=eu-central-1,
 	// gs://bucket/prefix or azblob://container/prefix. Empty means that the
 	// segments are below dataDir. Credentials are found as the platform's own
-	// tools find them. It changes the default of segment.maxAgeSeconds to
-	// ObjectStoreMaxAgeSeconds.
+	// tools find them. It changes the default of segment.maxAgeSeconds to 60
+	// (ObjectStoreMaxAgeSeconds).
 	URL string `json:"url"`
 	// StagingDir holds data until it is uploaded; empty means dataDir/upload.
 	StagingDir string `json:"stagingDir"`

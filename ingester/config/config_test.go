@@ -122,6 +122,14 @@ func TestValidate(t *testing.T) {
 			valid(func(c *Config) { c.Consumer.FetchMaxTotalBytes = 1 << 20 }), RoleConsume,
 			[]string{"consumer.fetchMaxTotalBytes is 1048576: choose from 4194304 to"},
 		},
+		"a level of a codec that has none": {
+			valid(func(c *Config) { c.Producer.Compression, c.Producer.CompressionLevel = CompressionSnappy, 3 }), RoleServe,
+			[]string{"producer.compressionLevel is 3, but compression snappy has no levels: leave it out"},
+		},
+		"allowed names of certificates that are not accepted": {
+			valid(func(c *Config) { c.Authentication.ClientCertificates.AllowedNames = []string{"a"} }), RoleServe,
+			[]string{"authentication.clientCertificates.allowedNames has names, but accepted is false"},
+		},
 		"segments in a codec of Kafka's alone": {
 			valid(func(c *Config) { c.Segment.Compression = CompressionLZ4 }), RoleConsume,
 			[]string{`segment.compression is "lz4": choose one of ["none" "gzip" "zstd"]`},

@@ -81,6 +81,9 @@ func (p Producer) validateCodec() error {
 		return err
 	}
 	most := map[Compression]int64{CompressionGzip: 9, CompressionLZ4: 9, CompressionZstd: 22}[p.Compression]
+	if most == 0 && p.CompressionLevel != 0 {
+		return fmt.Errorf("producer.compressionLevel is %d, but compression %s has no levels: leave it out, or choose gzip, lz4 or zstd", p.CompressionLevel, p.Compression)
+	}
 	return between("producer.compressionLevel", int64(p.CompressionLevel), 0, most)
 }
 
@@ -129,10 +132,10 @@ func (c Config) validateAccess() error {
 		return fmt.Errorf("tls.certFile is %q and tls.keyFile is %q: give both, or none for plain text", c.TLS.CertFile, c.TLS.KeyFile)
 	case c.TLS.ClientCAFile != "" && c.TLS.CertFile == "":
 		return fmt.Errorf("tls.clientCAFile is %q, but there is no tls.certFile: clients show certificates over TLS only", c.TLS.ClientCAFile)
-	case certificates.Required && c.TLS.ClientCAFile == "":
-		return errors.New("authentication.clientCertificates.required is true, but there is no tls.clientCAFile: name the CA that vouches for the clients")
-	case len(certificates.AllowedNames) > 0 && !certificates.Required:
-		return errors.New("authentication.clientCertificates.allowedNames has names, but required is false: set it to true")
+	case certificates.Accepted && c.TLS.ClientCAFile == "":
+		return errors.New("authentication.clientCertificates.accepted is true, but there is no tls.clientCAFile: name the CA that vouches for the clients")
+	case len(certificates.AllowedNames) > 0 && !certificates.Accepted:
+		return errors.New("authentication.clientCertificates.allowedNames has names, but accepted is false: set it to true")
 	}
 	return nil
 }

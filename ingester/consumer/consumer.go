@@ -30,6 +30,9 @@ import (
 type Chain interface {
 	// NextOffset is the offset of the next record to append.
 	NextOffset() int64
+	// LeaderEpoch is that of the leader which wrote what the chain ended with
+	// when it was opened or sealed last, -1 when that is not known.
+	LeaderEpoch() int32
 	// Append adds a run of offsets and the lines of its records.
 	Append(lines []byte, span record.Span) error
 	// Due is why the segment must be sealed before next is appended, or "".
@@ -66,6 +69,7 @@ type Consumer struct {
 	open    OpenChain
 	logger  *slog.Logger
 	metrics *metrics
+	memory  *fetchMemory
 
 	// partitions is how many the topic had when it was last looked at. Run
 	// writes it before there is a generation, a generation's watcher
@@ -84,7 +88,7 @@ func New(cfg config.Config, client *kafka.Client, open OpenChain, logger *slog.L
 	if cfg.Drain.TimeoutSeconds <= 0 {
 		return nil, fmt.Errorf("create consumer: drain.timeoutSeconds is %d: the last seal needs time, give it at least 1", cfg.Drain.TimeoutSeconds)
 	}
-	return &Consumer{config: cfg, client: client, open: open, logger: logger.With("topic", cfg.Topic), metrics: newMetrics(reg)}, nil
+	return &Consumer{config: cfg, client: client, open: open, logger: logger.With("topic", cfg.Topic), metrics: newMetrics(reg), memory: newFetchMemory(cfg.Consumer)}, nil
 }
 
 // Run consumes until ctx ends. Then it stops fetching, seals and commits what

@@ -225,15 +225,34 @@ func TestLaterHourSealsAndAnEarlierOneDoesNot(t *testing.T) {
 	})
 }
 
+// TestNewPartitionIsReadFromItsFirstRecord: it has records before a consumer
+// can have noticed it, and more come while two share it out.
 func TestNewPartitionIsReadFromItsFirstRecord(t *testing.T) {
 	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
 		dir := t.TempDir()
-		start(b, dir)
+		first, second := start(b, dir), start(b, dir)
 		b.produce(0, 10)
 		waitStored(b, dir)
-		b.grow(2)
+		b.grow(3)
 		b.produce(1, 10)
-		waitStored(b, dir)
+		b.produce(2, 10)
+		const active = "logpipeline_consumer_active_partitions"
+		if n := first.metric(active) + second.metric(active); n > 1 {
+			t.Logf("%v partitions were active before the records were there: this run shows little", n)
+		}
+		stop := b.keepProducing(3)
+		eventually(t, "share three partitions out", func() error {
+			if n := first.metric(active) + second.metric(active); n != 3 {
+				return fmt.Errorf("%v partitions are active, want 3", n)
+			}
+			return nil
+		})
+		stop()
+		for _, c := range waitStored(b, dir).Chains {
+			if c.FirstOffset != 0 {
+				t.Errorf("partition %d is stored from offset %d on", c.Partition, c.FirstOffset)
+			}
+		}
 	})
 }
 

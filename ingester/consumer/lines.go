@@ -8,35 +8,43 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// lines are the records of one record batch as they are stored: each value and
-// a line break. The buffer is used again for the next batch.
+// linesBytes is how much of a record batch becomes lines at once. Most batches
+// are smaller.
+const linesBytes = 1 << 20
+
+// lines are records of one record batch as they are stored: each value and a
+// line break. The buffer is used again for the next ones.
 type lines struct {
 	buffer []byte
 	span   record.Span
 	record kafka.Record
 }
 
-// read copies the batch's records, as the run of offsets that begins at next;
-// offsets before the batch that have no records are joined to it. After an
-// error, which is a kafka.ErrCorrupt or an *unstorableError, lines are what
-// comes before the record in question.
-func (l *lines) read(batch *kafka.RecordBatch, next int64) error {
+// read copies the batch's next records, as the run of offsets that begins at
+// next; offsets before the batch that have no records are joined to it. There is
+// more to read when linesBytes were reached. After an error, which is a
+// kafka.ErrCorrupt or an *unstorableError, lines are what comes before the record
+// in question.
+func (l *lines) read(batch *kafka.RecordBatch, next int64) (more bool, err error) {
 	l.buffer = l.buffer[:0]
 	l.span = record.Span{BaseOffset: next, NextOffset: next, LeaderEpoch: batch.LeaderEpoch}
 	for batch.Next(&l.record) {
 		if defect := defectOf(l.record.Value); defect != "" {
 			l.span.NextOffset = l.record.Offset
-			return &unstorableError{l.record.Offset, defect}
+			return false, &unstorableError{l.record.Offset, defect}
 		}
 		l.buffer = append(append(l.buffer, l.record.Value...), '\n')
 		l.count(l.record.Timestamp)
 		l.span.NextOffset = l.record.Offset + 1
+		if len(l.buffer) >= linesBytes {
+			return true, nil
+		}
 	}
 	if err := batch.Err(); err != nil {
-		return err
+		return false, err
 	}
 	l.span.NextOffset = batch.NextOffset
-	return nil
+	return false, nil
 }
 
 func (l *lines) count(timestamp int64) {

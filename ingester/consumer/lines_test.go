@@ -3,6 +3,7 @@ package consumer
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,7 +44,7 @@ func TestLinesOfABatch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l lines
-			err := l.read(firstBatch(t, test.from, test.values...), test.from)
+			_, err := l.read(firstBatch(t, test.from, test.values...), test.from)
 			l.span.LeaderEpoch = 0 // the builder leaves it to the broker
 			if diff := cmp.Diff(test.lines, string(l.buffer)); diff != "" {
 				t.Errorf("lines (-want +got):\n%s", diff)
@@ -56,6 +57,33 @@ func TestLinesOfABatch(t *testing.T) {
 				t.Errorf("error is %v, want %q", err, test.defect)
 			}
 		})
+	}
+}
+
+func TestLargeBatchBecomesLinesInParts(t *testing.T) {
+	half := strings.Repeat("x", linesBytes/2)
+	batch := firstBatch(t, 0, half, half, "a", half, half)
+	var spans []record.Span
+	var stored string
+	for l, more, next := new(lines), true, int64(0); more; next = l.span.NextOffset {
+		var err error
+		if more, err = l.read(batch, next); err != nil {
+			t.Fatal(err)
+		}
+		l.span.LeaderEpoch = 0 // the builder leaves it to the broker
+		spans = append(spans, l.span)
+		stored += string(l.buffer)
+	}
+	if want := strings.Join([]string{half, half, "a", half, half, ""}, "\n"); stored != want {
+		t.Errorf("%d bytes of lines, want %d of others", len(stored), len(want))
+	}
+	want := []record.Span{
+		{NextOffset: 2, Records: 2, FirstTimestamp: 6, LastTimestamp: 7},
+		{BaseOffset: 2, NextOffset: 5, Records: 3, FirstTimestamp: 3, LastTimestamp: 5},
+		{BaseOffset: 5, NextOffset: 5},
+	}
+	if diff := cmp.Diff(want, spans); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 }
 
@@ -75,7 +103,7 @@ func TestLinesAllocateNothingPerRecord(t *testing.T) {
 		reader.Reset(raw, 0, nil)
 		batch, err := reader.Next()
 		if err == nil {
-			err = l.read(batch, 0)
+			_, err = l.read(batch, 0)
 		}
 		if err != nil || l.span.Records != 1000 {
 			t.Fatalf("%d records, error %v", l.span.Records, err)

@@ -40,6 +40,8 @@ type faults struct {
 	tries atomic.Int64
 	// appended is the next offset of the last append.
 	appended atomic.Int64
+	// epoch, unless it is 0, is what chains say of their last leader.
+	epoch atomic.Int32
 }
 
 func configFor(b *topic) config.Config {
@@ -52,6 +54,11 @@ func configFor(b *topic) config.Config {
 
 func start(b *topic, dir string, change ...func(*config.Config)) *process {
 	b.t.Helper()
+	return startWith(b, dir, &faults{}, change...)
+}
+
+func startWith(b *topic, dir string, f *faults, change ...func(*config.Config)) *process {
+	b.t.Helper()
 	cfg := configFor(b)
 	for _, c := range change {
 		c(&cfg)
@@ -60,7 +67,7 @@ func start(b *topic, dir string, change ...func(*config.Config)) *process {
 	if testing.Verbose() {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, cfg.Topic), reg: prometheus.NewRegistry(), faults: &faults{}}
+	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, cfg.Topic), reg: prometheus.NewRegistry(), faults: f}
 	directory, err := segment.OpenDirectory(dir, cfg.Segment, logger, p.reg)
 	if err != nil {
 		b.t.Fatal(err)
@@ -151,6 +158,13 @@ func (c *faultyChain) Append(lines []byte, span record.Span) error {
 	return err
 }
 
+func (c *faultyChain) LeaderEpoch() int32 {
+	if epoch := c.faults.epoch.Load(); epoch != 0 {
+		return epoch
+	}
+	return c.Chain.LeaderEpoch()
+}
+
 func (c *faultyChain) Seal(ctx context.Context) (bool, error) {
 	if c.faults.dead.Load() {
 		return false, errKilled
@@ -231,4 +245,13 @@ func (b *topic) keepProducing(partitions int) (stop func()) {
 		}
 	})
 	return func() { close(done); wg.Wait() }
+}
+
+func storedRecords(p *process, want float64) func() error {
+	return func() error {
+		if got := p.metric("logpipeline_segment_stored_records_total"); got != want {
+			return fmt.Errorf("%v records are stored, want %v", got, want)
+		}
+		return nil
+	}
 }

@@ -14,11 +14,27 @@ const (
 	sealStop      = "stop"
 )
 
-func (w *worker) sealIfDue(ctx context.Context, next record.Span) error {
-	if reason := w.chain.Due(time.Now(), next); reason != "" {
-		return w.seal(ctx, reason)
+// confirmTimeout bounds how long a seal waits for Kafka to say that the topic
+// is still the same.
+const confirmTimeout = 3 * time.Second
+
+// sealIfDue seals when that is due before next is appended. The worker is not
+// alone when others turn out to have stored the partition meanwhile; fetching
+// goes on where they are.
+func (w *worker) sealIfDue(ctx context.Context, next record.Span) (alone bool, err error) {
+	reason := w.chain.Due(time.Now(), next)
+	if reason == "" {
+		return true, nil
 	}
-	return nil
+	before := w.chain.NextOffset()
+	if err := w.seal(ctx, reason); err != nil {
+		return false, err
+	}
+	after := w.chain.NextOffset()
+	if after != before {
+		w.logger.Info("others have stored this partition meanwhile", "offset", before, "next", after)
+	}
+	return after == before, nil
 }
 
 // sealLast seals what is left when the partition is given away or stops.
@@ -46,11 +62,15 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 	if _, stops := stopReason(err); stops {
 		return err
 	}
+	before := w.chain.NextOffset()
 	sealed, err := w.chain.Seal(ctx)
 	if err != nil {
 		return err
 	}
 	w.storage.over()
+	if w.chain.NextOffset() != before { // others have
+		w.epoch = w.chain.LeaderEpoch()
+	}
 	if sealed {
 		w.metrics.sealed.WithLabelValues(reason).Inc()
 		w.metrics.seal.Observe(time.Since(started).Seconds())

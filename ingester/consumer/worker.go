@@ -3,21 +3,12 @@ package consumer
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strconv"
-	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
-)
-
-const (
-	fetchMaxWait = 500 * time.Millisecond
-	// confirmTimeout bounds how long a seal waits for Kafka to say that the
-	// topic is still the same.
-	confirmTimeout = 3 * time.Second
 )
 
 // worker stores one partition for one generation.
@@ -33,9 +24,11 @@ type worker struct {
 	topicID   string
 	chain     Chain
 	end       int64 // of what is sealed, as this worker knows it
+	epoch     int32 // of the leader that wrote the last records appended, -1 when unknown
 	request   kafka.FetchRequest
 	reader    kafka.BatchReader
-	lines     lines
+	share     share
+	behind    bool // there was more in the log than the last fetch brought
 	confirmed bool // the topic has been confirmed since the last failed fetch
 	kafka     trouble
 	storage   trouble
@@ -44,7 +37,7 @@ type worker struct {
 // newWorker: ctx is Run's, and its end a shutdown.
 func newWorker(ctx context.Context, c *Consumer, partition int32, commit func(int64) error) *worker {
 	logger := c.logger.With("partition", partition)
-	return &worker{
+	w := &worker{
 		Consumer: c, partition: partition, commit: commit, logger: logger,
 		leaving: func() string {
 			if ctx.Err() != nil {
@@ -54,11 +47,14 @@ func newWorker(ctx context.Context, c *Consumer, partition int32, commit func(in
 		},
 		request: kafka.FetchRequest{
 			Topic: c.config.Topic, Partition: partition, LeaderEpoch: -1,
-			MaxBytes: int(c.config.Consumer.FetchMaxBytes), MinBytes: 1, MaxWait: fetchMaxWait,
+			MaxBytes: int(c.config.Consumer.FetchMaxBytes), MinBytes: 1,
 		},
 		keep:  c.config.Retention.PerPartition(c.partitions),
+		share: share{memory: c.memory},
 		kafka: trouble{logger: logger}, storage: trouble{logger: logger},
 	}
+	w.request.Room = w.share.room
+	return w
 }
 
 // run stores until ctx ends, which is the generation's end. A worker that
@@ -121,7 +117,8 @@ func (w *worker) openChain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.logger.Info("chain opened", "offset", w.chain.NextOffset())
+	w.epoch = w.chain.LeaderEpoch()
+	w.logger.Info("chain opened", "offset", w.chain.NextOffset(), "epoch", w.epoch)
 	w.sealedUpTo(w.chain.NextOffset())
 	return nil
 }
@@ -129,103 +126,31 @@ func (w *worker) openChain(ctx context.Context) error {
 // storeUntil returns nil when ctx ends.
 func (w *worker) storeUntil(ctx context.Context) error {
 	for ctx.Err() == nil {
-		response, err := w.fetch(ctx)
-		if err != nil {
+		if err := w.storeNext(ctx); err != nil {
 			return err
 		}
-		if response != nil {
-			if err := w.append(ctx, response); err != nil {
-				return err
-			}
-		}
-		if err := w.sealIfDue(ctx, record.Span{}); err != nil {
+		if _, err := w.sealIfDue(ctx, record.Span{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fetch returns nothing, after a pause, when Kafka gives nothing. Its error is
-// a stopError.
-func (w *worker) fetch(ctx context.Context) (*kafka.FetchResponse, error) {
-	response, err := w.tryFetch(ctx)
-	if _, stops := stopReason(err); stops {
-		return nil, err
-	}
-	if err != nil {
-		w.confirmed = false
-		w.kafka.waitAfter(ctx, "partition cannot be fetched", err)
-		return nil, nil
-	}
-	w.kafka.over()
-	return response, nil
-}
-
-func (w *worker) tryFetch(ctx context.Context) (*kafka.FetchResponse, error) {
-	if !w.confirmed {
-		if err := w.confirmTopic(ctx); err != nil {
-			return nil, err
-		}
-		w.confirmed = true
-	}
-	w.request.Offset = w.chain.NextOffset()
-	response, err := w.client.Fetch(ctx, &w.request)
-	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return nil, w.explainOutOfRange(ctx, w.request.Offset)
-	}
-	return response, err
-}
-
-// append adds the response's batches to the chain.
-func (w *worker) append(ctx context.Context, response *kafka.FetchResponse) error {
-	w.reader.Reset(response.Records, w.request.Offset, response.Aborted)
-	for {
-		batch, err := w.reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return w.stopAtBatch(err)
-		}
-		unreadable := w.lines.read(batch, w.chain.NextOffset())
-		before := w.chain.NextOffset()
-		if err := w.appendLines(ctx); err != nil {
-			return err
-		}
-		if unreadable != nil {
-			return w.stopAtBatch(unreadable)
-		}
-		if w.chain.NextOffset() != w.lines.span.NextOffset {
-			w.logger.Info("others have stored this partition meanwhile", "offset", before, "next", w.chain.NextOffset())
-			return nil // fetch from there
-		}
-	}
-	w.metrics.lag.WithLabelValues(w.label()).Set(float64(max(0, response.HighWatermark-w.chain.NextOffset())))
-	return nil
-}
-
-// appendLines seals first if that is due. When others turn out to have stored
-// the batch, it is dropped.
-func (w *worker) appendLines(ctx context.Context) error {
-	span := w.lines.span
-	if span.NextOffset == span.BaseOffset {
-		return nil
-	}
-	if err := w.sealIfDue(ctx, span); err != nil {
+// storeNext stores what one fetch brings, if it brings anything.
+func (w *worker) storeNext(ctx context.Context) error {
+	defer w.release()
+	response, err := w.fetch(ctx)
+	if response == nil {
 		return err
 	}
-	if w.chain.NextOffset() != span.BaseOffset {
-		return nil
-	}
-	return w.chain.Append(w.lines.buffer, span)
+	defer func() { response.Records = nil }()
+	return w.append(ctx, response)
 }
 
-func (w *worker) stopAtBatch(err error) error {
-	var unstorable *unstorableError
-	if errors.As(err, &unstorable) {
-		return w.stop(stopUnstorable, "%w; remove the records up to and including it from the topic (kafka-delete-records) and begin behind it with a new data directory", err)
-	}
-	return w.stop(stopCorrupt, "reading at offset %d: %w; mend the topic on the brokers", w.chain.NextOffset(), err)
+// release keeps nothing of what was fetched.
+func (w *worker) release() {
+	w.reader.Reset(nil, 0, nil)
+	w.share.release()
 }
 
 func (w *worker) label() string { return strconv.Itoa(int(w.partition)) }

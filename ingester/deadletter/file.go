@@ -10,10 +10,11 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// A file holds one letter: the magic, whose last byte is the format's version;
-// the length of the description as a varint, and the description, a JSON
-// object; the records in order, each after its length as a varint; the
-// CRC-32C of all that, big-endian.
+// A file holds letters that were put together: the magic, whose last byte is the
+// format's version; for each letter its length as a varint, and the letter; the
+// CRC-32C of all that, big-endian. A letter is the length of its description as
+// a varint, and the description, a JSON object; then the records in order, each
+// after its length as a varint.
 const fileMagic = "LPDL\x01"
 
 const checksumSize = 4
@@ -34,7 +35,8 @@ type describedHeader struct {
 	Value []byte `json:"value"` // base64; null as nil is
 }
 
-func encodeFile(d record.DeadLetter) ([]byte, error) {
+// encodeLetter is the letter as it stands in a file.
+func encodeLetter(d record.DeadLetter) ([]byte, error) {
 	about := description{Letter: letterOf(d)}
 	for _, h := range d.Headers {
 		about.Headers = append(about.Headers, describedHeader(h))
@@ -43,16 +45,48 @@ func encodeFile(d record.DeadLetter) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := len(fileMagic) + len(described) + binary.MaxVarintLen32 + checksumSize
+	size := len(described) + binary.MaxVarintLen32
 	for _, r := range d.Records {
 		size += binary.MaxVarintLen32 + len(r)
 	}
-	file := append(make([]byte, 0, size), fileMagic...)
-	file = appendBytes(file, described)
+	letter := appendBytes(make([]byte, 0, size), described)
 	for _, r := range d.Records {
-		file = appendBytes(file, r)
+		letter = appendBytes(letter, r)
 	}
-	return binary.BigEndian.AppendUint32(file, crc32.Checksum(file, castagnoli)), nil
+	return letter, nil
+}
+
+// fileSize is how large encoded letters make a file.
+func fileSize(letters [][]byte) int64 {
+	size := len(fileMagic) + checksumSize
+	for _, l := range letters {
+		size += varintSize(len(l)) + len(l)
+	}
+	return int64(size)
+}
+
+func varintSize(n int) int {
+	return len(binary.AppendUvarint(make([]byte, 0, binary.MaxVarintLen64), uint64(n)))
+}
+
+// joinFile makes a file of encoded letters.
+func joinFile(letters [][]byte) []byte {
+	file := append(make([]byte, 0, fileSize(letters)), fileMagic...)
+	for _, l := range letters {
+		file = appendBytes(file, l)
+	}
+	return binary.BigEndian.AppendUint32(file, crc32.Checksum(file, castagnoli))
+}
+
+func encodeFile(letters []record.DeadLetter) ([]byte, error) {
+	encoded := make([][]byte, len(letters))
+	for i, d := range letters {
+		var err error
+		if encoded[i], err = encodeLetter(d); err != nil {
+			return nil, err
+		}
+	}
+	return joinFile(encoded), nil
 }
 
 func appendBytes(file, b []byte) []byte {
@@ -61,20 +95,40 @@ func appendBytes(file, b []byte) []byte {
 
 // decodeFile undoes encodeFile; the records lie in file. The error wraps
 // ErrCorrupt.
-func decodeFile(file []byte) (record.DeadLetter, error) {
+func decodeFile(file []byte) ([]record.DeadLetter, error) {
 	content := len(file) - checksumSize
 	switch {
 	case content < len(fileMagic) || string(file[:len(fileMagic)-1]) != fileMagic[:len(fileMagic)-1]:
-		return record.DeadLetter{}, fmt.Errorf("%w: it doesn't begin like one", ErrCorrupt)
+		return nil, fmt.Errorf("%w: it doesn't begin like one", ErrCorrupt)
 	case file[len(fileMagic)-1] != fileMagic[len(fileMagic)-1]:
-		return record.DeadLetter{}, fmt.Errorf("%w: its format is version %d, this release reads version %d", ErrCorrupt, file[len(fileMagic)-1], fileMagic[len(fileMagic)-1])
+		return nil, fmt.Errorf("%w: its format is version %d, this release reads version %d", ErrCorrupt, file[len(fileMagic)-1], fileMagic[len(fileMagic)-1])
 	case crc32.Checksum(file[:content], castagnoli) != binary.BigEndian.Uint32(file[content:]):
-		return record.DeadLetter{}, fmt.Errorf("%w: its checksum is wrong", ErrCorrupt)
+		return nil, fmt.Errorf("%w: its checksum is wrong", ErrCorrupt)
 	}
-	described, rest, ok := cutBytes(file[len(fileMagic):content])
+	var letters []record.DeadLetter
+	for rest := file[len(fileMagic):content]; len(rest) > 0; {
+		letter, behind, ok := cutBytes(rest)
+		if !ok {
+			return nil, fmt.Errorf("%w: letter %d is not whole", ErrCorrupt, len(letters))
+		}
+		d, err := decodeLetter(letter)
+		if err != nil {
+			return nil, fmt.Errorf("%w: letter %d: %s", ErrCorrupt, len(letters), err.Error())
+		}
+		letters, rest = append(letters, d), behind
+	}
+	if len(letters) == 0 {
+		return nil, fmt.Errorf("%w: it holds no letter", ErrCorrupt)
+	}
+	return letters, nil
+}
+
+// decodeLetter undoes encodeLetter.
+func decodeLetter(letter []byte) (record.DeadLetter, error) {
+	described, rest, ok := cutBytes(letter)
 	var about description
 	if !ok || json.Unmarshal(described, &about) != nil {
-		return record.DeadLetter{}, fmt.Errorf("%w: its description can't be read", ErrCorrupt)
+		return record.DeadLetter{}, errors.New("its description can't be read")
 	}
 	l := about.Letter
 	d := record.DeadLetter{
@@ -90,7 +144,7 @@ func decodeFile(file []byte) (record.DeadLetter, error) {
 		d.Records = append(d.Records, r)
 	}
 	if !ok || len(d.Records) != l.Records || l.Records < 1 || l.FirstRecord < 0 || l.FirstRecord > maxRecords-l.Records {
-		return record.DeadLetter{}, fmt.Errorf("%w: it describes %d records from %d on, and holds %d", ErrCorrupt, l.Records, l.FirstRecord, len(d.Records))
+		return record.DeadLetter{}, fmt.Errorf("it describes %d records from %d on, and holds %d", l.Records, l.FirstRecord, len(d.Records))
 	}
 	return d, nil
 }

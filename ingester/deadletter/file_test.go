@@ -22,7 +22,8 @@ func TestFileRoundTrip(t *testing.T) {
 			Records: [][]byte{{}, []byte("x")}, Headers: []record.Header{{Key: "a", Value: nil}, {Key: "b", Value: []byte{}}, {Key: "c", Value: []byte{0xff}}},
 		},
 	} {
-		file, err := encodeFile(d)
+		letters := []record.DeadLetter{d, cluster{logs: "logs"}.newLetter("beside it", 0, 2)}
+		file, err := encodeFile(letters)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +31,7 @@ func TestFileRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff(d, got); diff != "" {
+		if diff := cmp.Diff(letters, got); diff != "" {
 			t.Errorf("%s (-put +read):\n%s", name, diff)
 		}
 	}
@@ -39,22 +40,28 @@ func TestFileRoundTrip(t *testing.T) {
 // Whatever a file holds: an error or a letter, no panic; and every changed byte
 // is noticed.
 func FuzzFile(f *testing.F) {
-	file, err := encodeFile(cluster{logs: "logs"}.newLetter("a.b", 3, 2))
+	c := cluster{logs: "logs"}
+	file, err := encodeFile([]record.DeadLetter{c.newLetter("a.b", 3, 2), c.newLetter("c", 0, 1)})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(file, 0, byte(0))
 	f.Add(file, len(file)/2, byte(1))
 	f.Fuzz(func(t *testing.T, file []byte, at int, change byte) {
-		d, err := decodeFile(file)
+		letters, err := decodeFile(file)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)
 			}
 			return
 		}
-		if len(d.Records) == 0 {
-			t.Fatal("a letter without records")
+		if len(letters) == 0 {
+			t.Fatal("a file without letters")
+		}
+		for _, d := range letters {
+			if len(d.Records) == 0 {
+				t.Fatal("a letter without records")
+			}
 		}
 		if change != 0 && at >= 0 && at < len(file) {
 			changed := bytes.Clone(file)
@@ -71,7 +78,7 @@ func FuzzFile(f *testing.F) {
 func TestFolderIsBounded(t *testing.T) {
 	c := cluster{logs: "logs"}
 	dir := t.TempDir()
-	one, err := encodeFile(c.newLetter("batch-0", 0, 10))
+	one, err := encodeFile([]record.DeadLetter{c.newLetter("batch-0", 0, 10)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,32 +87,48 @@ func TestFolderIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, batch := range []string{"batch-0", "batch-1", "batch-2"} {
-		if err := f.put(c.newLetter(batch, 0, 10)); err != nil {
-			t.Fatal(err)
-		}
+		putAlone(t, f, c.newLetter(batch, 0, 10))
 	}
-	if err := f.put(c.newLetter("b", 0, 1)); !errors.Is(err, ErrFull) {
+	if err := errors.Join(f.put([]record.DeadLetter{c.newLetter("b", 0, 1)})...); !errors.Is(err, ErrFull) {
 		t.Errorf("one more than fits: %v", err)
 	}
-	if bytes, letters := f.usage(); bytes != f.max || letters != 3 || bytes != sizeOf(t, dir) {
-		t.Errorf("%d bytes in %d letters, %d on disk; want %d in 3", bytes, letters, sizeOf(t, dir), f.max)
+	if bytes, files := f.usage(); bytes != f.max || files != 3 || bytes != sizeOf(t, dir) {
+		t.Errorf("%d bytes in %d files, %d on disk; want %d in 3", bytes, files, sizeOf(t, dir), f.max)
 	}
-	if err := removeFile(filepath.Join(dir, fileName(letterOf(c.newLetter("batch-1", 0, 10))))); err != nil { // by another process
+	if err := removeFile(filepath.Join(dir, fileName([]record.DeadLetter{c.newLetter("batch-1", 0, 10)}))); err != nil { // by another process
 		t.Fatal(err)
 	}
-	if err := f.put(c.newLetter("batch-3", 0, 10)); err != nil {
-		t.Errorf("after one was taken out: %v", err)
-	}
+	putAlone(t, f, c.newLetter("batch-3", 0, 10)) // after one was taken out
 	again, err := openFolder(dir, f.max)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes, letters := again.usage(); bytes != f.max || letters != 3 {
-		t.Errorf("opened again: %d bytes in %d letters", bytes, letters)
+	if bytes, files := again.usage(); bytes != f.max || files != 3 {
+		t.Errorf("opened again: %d bytes in %d files", bytes, files)
 	}
 }
 
-// A letter put twice is there once.
+// Of letters that are put together, those are kept that fit.
+func TestFolderKeepsWhatFits(t *testing.T) {
+	c := cluster{logs: "logs"}
+	f, err := openFolder(t.TempDir(), 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs := f.put([]record.DeadLetter{c.newLetter("a", 0, 1), c.newLetter("large", 0, 100), c.newLetter("b", 0, 1)})
+	if len(errs) != 3 || errs[0] != nil || !errors.Is(errs[1], ErrFull) || errs[2] != nil {
+		t.Errorf("got %v", errs)
+	}
+	inv, err := Scan(t.Context(), nil, "", f.dir)
+	if err != nil || len(inv.Letters) != 2 || inv.Letters[0].Batch != "a" || inv.Letters[1].Batch != "b" {
+		t.Errorf("%+v, %v", inv, err)
+	}
+	if bytes, files := f.usage(); files != 1 || bytes != sizeOf(t, f.dir) {
+		t.Errorf("%d bytes in %d files, %d on disk", bytes, files, sizeOf(t, f.dir))
+	}
+}
+
+// Letters put twice are there once.
 func TestFolderKeepsALetterOnce(t *testing.T) {
 	c := cluster{logs: "logs"}
 	f, err := openFolder(filepath.Join(t.TempDir(), "made"), 1<<20)
@@ -113,15 +136,11 @@ func TestFolderKeepsALetterOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := f.put(c.newLetter("b", 0, 10)); err != nil {
-			t.Fatal(err)
-		}
+		putAlone(t, f, c.newLetter("b", 0, 10))
 	}
-	if err := f.put(c.newLetter("b", 0, 5)); err != nil { // another, of fewer records
-		t.Fatal(err)
-	}
-	if bytes, letters := f.usage(); letters != 2 || bytes != sizeOf(t, f.dir) {
-		t.Errorf("%d bytes in %d letters, %d on disk", bytes, letters, sizeOf(t, f.dir))
+	putAlone(t, f, c.newLetter("b", 0, 5)) // another, of fewer records
+	if bytes, files := f.usage(); files != 2 || bytes != sizeOf(t, f.dir) {
+		t.Errorf("%d bytes in %d files, %d on disk", bytes, files, sizeOf(t, f.dir))
 	}
 }
 
@@ -143,8 +162,8 @@ func TestFolderAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes, letters := f.usage(); bytes != 4 || letters != 0 {
-		t.Errorf("%d bytes in %d letters", bytes, letters)
+	if bytes, files := f.usage(); bytes != 4 || files != 0 {
+		t.Errorf("%d bytes in %d files", bytes, files)
 	}
 	if paths, err := files(dir); len(paths) != 0 || err != nil {
 		t.Errorf("%v, %v", paths, err)

@@ -2,6 +2,7 @@ package deadletter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -133,8 +134,18 @@ func (c cluster) newLetter(batch string, first, records int) record.DeadLetter {
 
 func put(t *testing.T, s *Store, letters ...record.DeadLetter) {
 	t.Helper()
+	for _, d := range letters { // each by itself
+		if err := errors.Join(s.Put(t.Context(), []record.DeadLetter{d})...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// putAlone puts letters into a folder, each in a file of its own.
+func putAlone(t *testing.T, f *folder, letters ...record.DeadLetter) {
+	t.Helper()
 	for _, d := range letters {
-		if err := s.Put(t.Context(), d); err != nil {
+		if err := errors.Join(f.put([]record.DeadLetter{d})...); err != nil {
 			t.Fatal(err)
 		}
 	}

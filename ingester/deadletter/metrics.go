@@ -26,7 +26,7 @@ func newMetrics(reg prometheus.Registerer, f *folder) metrics {
 		}),
 		stuck: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "logpipeline_deadletter_stuck_letters",
-			Help: "Letters in the folder that can't be moved to the topic: the topic refuses them, or the file is corrupt.",
+			Help: "Letters in the folder that can't be moved to the topic: the topic refuses them; or corrupt files.",
 		}),
 	}
 	reg.MustRegister(m.written, m.moved, m.refused, m.stuck)
@@ -42,9 +42,9 @@ func newMetrics(reg prometheus.Registerer, f *folder) metrics {
 		bytes, _ := f.usage()
 		return float64(bytes)
 	})
-	gauge("logpipeline_deadletter_folder_letters", "Dead letters in the folder.", func() float64 {
-		_, letters := f.usage()
-		return float64(letters)
+	gauge("logpipeline_deadletter_folder_files", "Files in the folder, each of one dead letter or more.", func() float64 {
+		_, files := f.usage()
+		return float64(files)
 	})
 	gauge("logpipeline_deadletter_folder_capacity_bytes", "Bytes that the folder may hold.", func() float64 { return float64(f.max) })
 	return m

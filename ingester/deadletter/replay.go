@@ -2,11 +2,7 @@ package deadletter
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -24,9 +20,8 @@ type Replayer struct {
 	// Topic is where the records go, and DeadLetterTopic ("" for none) and Dir
 	// where they are.
 	Topic, DeadLetterTopic, Dir string
-	// Key returns the key of a record, nil for none; a nil Key is that of no
-	// record.
-	Key func(value []byte) []byte
+	// Key finds the keys of records as the producer of Topic does.
+	Key record.Key
 	// Batch, unless it is empty, is the only batch whose records are replayed.
 	Batch string
 	// IncludeUnknown also replays records that may be in the topic already.
@@ -57,7 +52,7 @@ type Result struct {
 // Replay puts the records back that are to be, each once. Their Kafka timestamp
 // is the present, or a topic whose retention is shorter than they are old would
 // delete them at once; a header says when they were received. What it has put back
-// it marks, by a record in the dead-letter topic and by removing the file. A
+// it marks, by a record in the dead-letter topic and by taking it out of its file. A
 // replay that ends between the two, or in doubt, has to be repeated, and puts
 // some records into the topic twice; both have the header HeaderIdentity with
 // the same value.
@@ -126,38 +121,6 @@ func (p *replay) fromTopic(ctx context.Context, r *kafka.Record, headers []recor
 	return nil // a marker, or foreign
 }
 
-// fromFolder replays the letters of the folder and removes those of which
-// nothing is left to do.
-func (p *replay) fromFolder(ctx context.Context) error {
-	for _, e := range slices.SortedFunc(maps.Values(p.inventory.entries), older) {
-		if !e.InFolder || p.leave(e) != nil {
-			continue
-		}
-		d, err := readFile(e.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // moved to the topic meanwhile: a later replay sees it there
-		}
-		if err != nil {
-			return err
-		}
-		for i, value := range d.Records {
-			if err := p.take(ctx, e.Letter, d.FirstRecord+i, value, d.Headers); err != nil {
-				return err
-			}
-		}
-		if err := p.flush(ctx); err != nil {
-			return err
-		}
-		if e.seen.without(p.inventory.replayed(e.Batch)) > 0 {
-			continue // some was refused
-		}
-		if err := removeFile(e.path); err != nil {
-			return fmt.Errorf("remove what was replayed: %w", err)
-		}
-	}
-	return nil
-}
-
 // held is one record on its way.
 type held struct {
 	index      int
@@ -198,7 +161,9 @@ func (p *replay) take(ctx context.Context, l Letter, index int, value []byte, he
 		h.headers = append(h.headers, record.Header{Key: own.Key, Value: append([]byte(nil), own.Value...)})
 	}
 	if p.Key != nil {
-		h.key = p.Key(value)
+		if key, found := p.Key([]byte{}, value); found {
+			h.key = key
+		}
 	}
 	partition := p.log.partitionOf(h.key, l)
 	to := p.parts[partition]

@@ -50,11 +50,7 @@ func TestReplay(t *testing.T) {
 		unknown, told, other := c.newLetter("unknown", 0, 2), c.newLetter("told", 0, 3), c.newLetter("other", 0, 4)
 		unknown.Unknown, told.Acknowledged, other.Topic = true, false, "another.topic"
 		put(t, s, c.newLetter("a", 0, 3), unknown, told, other, c.newLetter("a", 5, 1), c.newLetter("a", 0, 3)) // the last one for the second time
-		for _, d := range []record.DeadLetter{c.newLetter("folder", 0, 2), c.newLetter("a", 5, 1)} {            // the last one is in both places
-			if err := s.folder.put(d); err != nil {
-				t.Fatal(err)
-			}
-		}
+		putAlone(t, s.folder, c.newLetter("folder", 0, 2), c.newLetter("a", 5, 1))                              // the last one is in both places
 		if inv := c.scan(t, dir); len(inv.Letters) != 6 || inv.Replayed != 0 || inv.Foreign != 0 {
 			t.Errorf("before: %+v", inv)
 		}
@@ -111,7 +107,10 @@ func TestReplayOfManyByKeys(t *testing.T) {
 		}
 		put(t, s, d)
 		r := c.replayer(t.TempDir())
-		r.Key = func(value []byte) []byte { key, _, _ := strings.Cut(string(value[8:]), `"`); return []byte(key) }
+		r.Key = func(into, value []byte) ([]byte, bool) {
+			key, _, _ := strings.Cut(string(value[8:]), `"`)
+			return append(into, key...), true
+		}
 		if got := replayed(t, r); got.Replayed != 900 {
 			t.Errorf("got %+v", got)
 		}
@@ -254,9 +253,7 @@ func TestScanWithoutKafka(t *testing.T) {
 	c := newCluster(t, fake.ListenAddrs(), true)
 	dir := t.TempDir()
 	s, _ := c.open(t, dir, 1<<20)
-	if err := s.folder.put(c.newLetter("a", 0, 2)); err != nil {
-		t.Fatal(err)
-	}
+	putAlone(t, s.folder, c.newLetter("a", 0, 2))
 	fake.Close()
 	inv, err := Scan(t.Context(), c.Client, c.letters, dir)
 	if !errors.Is(err, kafka.ErrUnreachable) || len(inv.Letters) != 1 {

@@ -51,7 +51,6 @@ type Entry struct {
 	Sample string `json:"sample"`
 
 	seen indices
-	path string // of its file
 }
 
 // sampleBytes is how much of a record a sample shows.
@@ -138,7 +137,7 @@ func (inv *Inventory) addFolder(dir string) error {
 		return fmt.Errorf("read folder of dead letters: %w", err)
 	}
 	for _, path := range paths {
-		d, err := readFile(path)
+		letters, err := readFile(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // moved or replayed meanwhile
 		case errors.Is(err, ErrCorrupt):
@@ -146,14 +145,20 @@ func (inv *Inventory) addFolder(dir string) error {
 		case err != nil:
 			return fmt.Errorf("read folder of dead letters: %w", err)
 		default:
-			e := inv.entry(letterOf(d))
-			for i, value := range d.Records {
-				e.add(d.FirstRecord+i, value)
-			}
-			e.InFolder, e.path = true, path
+			inv.addLetters(letters)
 		}
 	}
 	return nil
+}
+
+func (inv *Inventory) addLetters(letters []record.DeadLetter) {
+	for _, d := range letters {
+		e := inv.entry(letterOf(d))
+		for i, value := range d.Records {
+			e.add(d.FirstRecord+i, value)
+		}
+		e.InFolder = true
+	}
 }
 
 const (

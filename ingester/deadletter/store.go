@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,12 +19,17 @@ const (
 	// putTimeout bounds how long Put waits for the topic. Who puts has other
 	// things to do, and the folder is there for this.
 	putTimeout = 2 * time.Second
-	// moveTimeout bounds the same for a letter of the folder.
+	// moveTimeout bounds the same for a file of the folder.
 	moveTimeout = 15 * time.Second
 	// moveInterval is how often the folder is looked at, and, doubled each
 	// time up to maxMoveInterval, how long to wait while Kafka is away.
 	moveInterval    = 2 * time.Second
 	maxMoveInterval = 30 * time.Second
+	// Letters are put together up to groupBytes of records and their
+	// descriptions, at letterBytes each: one write for many, and little to do
+	// again where that fails.
+	groupBytes  = 1 << 20
+	letterBytes = 512
 )
 
 // Store takes dead letters. It is made by Open, and may be used by any number
@@ -54,25 +59,84 @@ func Open(cfg config.DeadLetter, dir string, client Client, logger *slog.Logger,
 	return s, nil
 }
 
-// Put returns when the letter is kept: by all in-sync replicas of the topic,
-// or, if that takes longer than 2 s or ctx, by the disk. Otherwise the error
-// says why neither could keep it; it is ErrFull when the folder has no room.
-// The letter's records are not used afterwards.
-func (s *Store) Put(ctx context.Context, d record.DeadLetter) error {
-	if len(d.Records) == 0 {
-		return nil
+// Put returns when the letters are kept: by all in-sync replicas of the topic,
+// or, where these take longer than 2 s or ctx, by the disk. It returns nil when
+// all are, and otherwise an error for each, nil for those that are; it is
+// ErrFull for those for which the folder has no room. Once ctx has ended no
+// more is begun. The letters' records are not used afterwards.
+func (s *Store) Put(ctx context.Context, letters []record.DeadLetter) []error {
+	var errs []error
+	for from := 0; from < len(letters); {
+		to := groupEnd(letters, from)
+		if failed := s.putGroup(ctx, letters[from:to]); failed != nil {
+			if errs == nil {
+				errs = make([]error, len(letters))
+			}
+			copy(errs[from:], failed)
+		}
+		from = to
 	}
-	place := placeTopic
-	err := s.putTopic(ctx, d)
-	if err != nil {
-		place = placeFolder
-		if folderErr := s.folder.put(d); folderErr != nil {
-			s.metrics.refused.Add(float64(len(d.Records)))
-			return fmt.Errorf("keep dead letter: %w", errors.Join(err, folderErr))
+	return errs
+}
+
+// groupEnd is where the group ends that begins with a letter.
+func groupEnd(letters []record.DeadLetter, from int) int {
+	size := 0
+	for i := from; i < len(letters); i++ {
+		size += letterBytes
+		for _, r := range letters[i].Records {
+			size += len(r)
+		}
+		if size > groupBytes && i > from {
+			return i
 		}
 	}
-	s.metrics.written.WithLabelValues(place, reasonClass(d.Unknown)).Add(float64(len(d.Records)))
-	return nil
+	return len(letters)
+}
+
+func (s *Store) putGroup(ctx context.Context, letters []record.DeadLetter) []error {
+	if err := ctx.Err(); err != nil {
+		return s.failed(letters, slices.Repeat([]error{err}, len(letters)), nil)
+	}
+	err := s.putTopic(ctx, letters)
+	switch {
+	case err == nil:
+		s.written(placeTopic, letters, nil)
+		return nil
+	case refused(err) && len(letters) > 1: // for one of them, perhaps
+		errs := make([]error, 0, len(letters))
+		for i := range letters {
+			errs = append(errs, errors.Join(s.putGroup(ctx, letters[i:i+1])...))
+		}
+		return errs
+	}
+	errs := s.folder.put(letters)
+	s.written(placeFolder, letters, errs)
+	if errs == nil {
+		return nil
+	}
+	return s.failed(letters, errs, err)
+}
+
+// written counts the letters that are kept.
+func (s *Store) written(place string, letters []record.DeadLetter, errs []error) {
+	for i, d := range letters {
+		if errs == nil || errs[i] == nil {
+			s.metrics.written.WithLabelValues(place, reasonClass(d.Unknown)).Add(float64(len(d.Records)))
+		}
+	}
+}
+
+// failed counts the letters that could not be kept, and says why: beside the
+// error of each, because of that of the topic.
+func (s *Store) failed(letters []record.DeadLetter, errs []error, ofTopic error) []error {
+	for i, err := range errs {
+		if err != nil {
+			s.metrics.refused.Add(float64(len(letters[i].Records)))
+			errs[i] = fmt.Errorf("keep dead letter: %w", errors.Join(ofTopic, err))
+		}
+	}
+	return errs
 }
 
 var (
@@ -80,7 +144,7 @@ var (
 	errAway    = errors.New("the dead-letter topic takes nothing at present")
 )
 
-func (s *Store) putTopic(ctx context.Context, d record.DeadLetter) error {
+func (s *Store) putTopic(ctx context.Context, letters []record.DeadLetter) error {
 	switch {
 	case s.topic == nil:
 		return errNoTopic
@@ -89,81 +153,9 @@ func (s *Store) putTopic(ctx context.Context, d record.DeadLetter) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	err := s.topic.put(ctx, d)
+	err := s.topic.put(ctx, letters)
 	if err != nil && !refused(err) && !s.away.Swap(true) {
 		s.logger.Warn("dead letters go to the folder, since the topic doesn't take them", "topic", s.topic.name, "folder", s.folder.dir, "error", err)
 	}
 	return err
-}
-
-// Run moves what lies in the folder to the topic, whenever Kafka takes it, and
-// keeps the folder's metrics true. It returns nil when ctx ends. Put may be
-// called before, meanwhile and afterwards.
-func (s *Store) Run(ctx context.Context) error {
-	pause := moveInterval
-	for ctx.Err() == nil {
-		err := s.move(ctx)
-		switch {
-		case err == nil:
-			pause = moveInterval
-		case ctx.Err() == nil:
-			s.logger.Warn("dead letters stay in the folder, retrying", "folder", s.folder.dir, "error", err)
-			pause = min(2*pause, maxMoveInterval)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-	return nil
-}
-
-// move moves all letters of the folder, but for those that are stuck there. The
-// error is why it ended before the last one.
-func (s *Store) move(ctx context.Context) error {
-	if s.topic == nil {
-		return s.folder.measure()
-	}
-	paths, err := files(s.folder.dir)
-	if err != nil {
-		return err
-	}
-	var stuck []error
-	for _, path := range paths {
-		err := s.moveFile(ctx, path)
-		switch {
-		case err == nil, errors.Is(err, fs.ErrNotExist): // somebody has dealt with it
-		case errors.Is(err, ErrCorrupt), refused(err):
-			stuck = append(stuck, err)
-		default:
-			return err
-		}
-	}
-	s.stuckLetters(stuck)
-	s.away.Store(false) // or, with nothing to move, the next Put will tell
-	return s.folder.measure()
-}
-
-// stuckLetters tells of letters that can't be moved, when there are others than
-// the last time.
-func (s *Store) stuckLetters(stuck []error) {
-	s.metrics.stuck.Set(float64(len(stuck)))
-	if len(stuck) > 0 && len(stuck) != s.stuck {
-		s.logger.Warn("dead letters are stuck in the folder", "folder", s.folder.dir, "letters", len(stuck), "error", stuck[0])
-	}
-	s.stuck = len(stuck)
-}
-
-func (s *Store) moveFile(ctx context.Context, path string) error {
-	d, err := readFile(path)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
-	defer cancel()
-	if err := s.topic.put(ctx, d); err != nil {
-		return err
-	}
-	s.metrics.moved.Add(float64(len(d.Records)))
-	return s.folder.remove(path)
 }

@@ -1,7 +1,9 @@
 package deadletter
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +13,28 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/record"
 )
+
+// That the topic doesn't exist is told at the start, not with the first letter.
+func TestMissingTopicIsToldAtOnce(t *testing.T) {
+	onEveryBroker(t, func(t *testing.T, c cluster) {
+		for _, exists := range []bool{true, false} {
+			if !exists {
+				c.letters = "test.absent"
+			}
+			s, _ := c.open(t, t.TempDir(), 1<<20)
+			var log bytes.Buffer
+			s.logger = slog.New(slog.NewTextHandler(&log, nil))
+			if !s.lookForTopic(t.Context()) {
+				t.Error("the brokers did not answer")
+			}
+			if told := strings.Contains(log.String(), "deadLetter.topic doesn't exist"); told == exists {
+				t.Errorf("the topic exists: %t, and the log is %q", exists, &log)
+			}
+		}
+	})
+}
 
 func TestPutIntoTheTopic(t *testing.T) {
 	onEveryBroker(t, func(t *testing.T, c cluster) {
@@ -61,8 +84,8 @@ func TestLettersOfTheFolderMoveToTheTopic(t *testing.T) {
 	dir := t.TempDir()
 	s, reg := c.open(t, dir, 1<<20)
 	put(t, s, c.newLetter("a", 0, 3), c.newLetter("b", 0, 2))
-	if bytes, letters := s.folder.usage(); letters != 2 || bytes == 0 {
-		t.Fatalf("%d letters of %d bytes in the folder", letters, bytes)
+	if bytes, files := s.folder.usage(); files != 2 || bytes == 0 {
+		t.Fatalf("%d files of %d bytes in the folder", files, bytes)
 	}
 	during(t, s, func() {
 		createTopic(t, servers, c.letters, 2)
@@ -94,9 +117,7 @@ func TestStuckLetters(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "0"+letterSuffix), []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.folder.put(c.newLetter("good", 0, 1)); err != nil {
-		t.Fatal(err)
-	}
+	putAlone(t, s.folder, c.newLetter("good", 0, 1))
 	if err := s.move(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +134,7 @@ func TestWithoutATopic(t *testing.T) {
 	dir := t.TempDir()
 	s, reg := cluster{logs: "logs"}.open(t, dir, 700)
 	put(t, s, cluster{logs: "logs"}.newLetter("a", 0, 1))
-	err := s.Put(t.Context(), cluster{logs: "logs"}.newLetter("b", 0, 30))
+	err := errors.Join(s.Put(t.Context(), []record.DeadLetter{cluster{logs: "logs"}.newLetter("b", 0, 30)})...)
 	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "raise deadLetter.maxBytes") {
 		t.Errorf("got %v", err)
 	}
@@ -126,13 +147,13 @@ func TestWithoutATopic(t *testing.T) {
 # HELP logpipeline_deadletter_folder_capacity_bytes Bytes that the folder may hold.
 # TYPE logpipeline_deadletter_folder_capacity_bytes gauge
 logpipeline_deadletter_folder_capacity_bytes 700
-# HELP logpipeline_deadletter_folder_letters Dead letters in the folder.
-# TYPE logpipeline_deadletter_folder_letters gauge
-logpipeline_deadletter_folder_letters 1
+# HELP logpipeline_deadletter_folder_files Files in the folder, each of one dead letter or more.
+# TYPE logpipeline_deadletter_folder_files gauge
+logpipeline_deadletter_folder_files 1
 # HELP logpipeline_deadletter_refused_records_total Records that could not be kept, because the folder was full or failed. They are lost, unless the spool has them.
 # TYPE logpipeline_deadletter_refused_records_total counter
 logpipeline_deadletter_refused_records_total 30
-`), "logpipeline_deadletter_folder_capacity_bytes", "logpipeline_deadletter_folder_letters", "logpipeline_deadletter_refused_records_total"); err != nil {
+`), "logpipeline_deadletter_folder_capacity_bytes", "logpipeline_deadletter_folder_files", "logpipeline_deadletter_refused_records_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -32,14 +32,34 @@ type topic struct {
 	name   string
 }
 
-// put returns when all in-sync replicas have the whole letter; otherwise they
-// may have a part of it.
-func (t topic) put(ctx context.Context, d record.DeadLetter) error {
-	partition, err := t.partitionOf(ctx, d.Batch)
-	if err != nil {
-		return err
+// put returns when all in-sync replicas have the whole letters; otherwise they
+// may have a part of them.
+func (t topic) put(ctx context.Context, letters []record.DeadLetter) error {
+	builders := map[int32]*kafka.BatchBuilder{}
+	for _, d := range letters {
+		partition, err := t.partitionOf(ctx, d.Batch)
+		if err != nil {
+			return err
+		}
+		b := builders[partition]
+		if b == nil {
+			b = &kafka.BatchBuilder{}
+			builders[partition] = b
+		}
+		if err := t.add(ctx, partition, b, d); err != nil {
+			return err
+		}
 	}
-	var b kafka.BatchBuilder
+	for partition, b := range builders {
+		if err := t.send(ctx, partition, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add appends a letter to a record batch, which is sent whenever it is full.
+func (t topic) add(ctx context.Context, partition int32, b *kafka.BatchBuilder, d record.DeadLetter) error {
 	letter := letterOf(d)
 	now := time.Now().UnixMilli()
 	for i, value := range d.Records {
@@ -47,14 +67,14 @@ func (t topic) put(ctx context.Context, d record.DeadLetter) error {
 		headers := append(letter.headers(index), d.Headers...)
 		key := []byte(identity(d.Batch, strconv.Itoa(index)))
 		if b.Len() > 0 && b.Size()+kafka.MaxRecordSize(key, value, headers) > batchBytes {
-			if err := t.send(ctx, partition, &b); err != nil {
+			if err := t.send(ctx, partition, b); err != nil {
 				return err
 			}
 			b.Reset()
 		}
 		b.Append(now, key, value, headers)
 	}
-	return t.send(ctx, partition, &b)
+	return nil
 }
 
 // mark notes that the records of a batch were replayed.

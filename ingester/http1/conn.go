@@ -16,6 +16,7 @@ type conn struct {
 	server   *Server
 	conn     net.Conn
 	raw      syscall.RawConn
+	rests    resting // nil where the connection does not ask
 	accepted time.Time
 	state    atomic.Int32
 	cancel   context.CancelFunc
@@ -42,10 +43,18 @@ type conn struct {
 
 func newConn(s *Server, accepted net.Conn) *conn {
 	c := &conn{server: s, conn: accepted, accepted: time.Now()}
+	c.rests, _ = accepted.(resting)
 	c.cancel = func() {}
 	c.body.conn = c
 	c.response = response{conn: c, header: http.Header{}}
 	return c
+}
+
+// resting is a connection that wants to know when it is idle, because whoever
+// accepted it may then close it. Resume returns false where that has happened.
+type resting interface {
+	Rest()
+	Resume() bool
 }
 
 // serve answers one request after the other, until it has to leave the

@@ -51,6 +51,9 @@ type handedOver struct {
 	context func() context.Context
 }
 
+// NetConn returns the connection itself, as that of tls.Conn does.
+func (c *handedOver) NetConn() net.Conn { return c.Conn }
+
 // Read returns what had been read, and then what comes.
 func (c *handedOver) Read(p []byte) (int, error) {
 	if len(c.read) == 0 {

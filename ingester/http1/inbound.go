@@ -123,8 +123,14 @@ func (c *conn) rest() bool {
 		if c.server.draining.Load() {
 			return false
 		}
+		if c.rests != nil {
+			c.rests.Rest()
+		}
 	}
 	if err := c.fill(); err != nil {
+		return false
+	}
+	if was == idle && c.rests != nil && !c.rests.Resume() {
 		return false
 	}
 	return c.state.CompareAndSwap(was, active)

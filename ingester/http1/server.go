@@ -47,6 +47,10 @@ import (
 //     IdleTimeout say, so that they needn't be set anew for each request.
 //   - A header of more than MaxHeaderBytes is net/http's to refuse.
 //
+// A connection with the methods Rest and Resume() bool is told when it begins and
+// ceases to be idle, and is closed where Resume returns false: then its listener
+// has made room for another.
+//
 // Connections need a method SyscallConn, as those of net.TCPListener have;
 // others, as those of TLS, are net/http's at once.
 type Server struct {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 )
@@ -15,7 +16,11 @@ func (x *exchange) wantsQueued() (bool, *problem) {
 	if x.r.URL.RawQuery == "" {
 		return configured, nil
 	}
-	asked, given := x.r.URL.Query()["ack"]
+	query, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil { // what can't be read may have been ?ack=produced
+		return false, newProblem(malformedQuery, "the query %q is not readable (%v); write ack=produced, ack=queued, or nothing", shorten(x.r.URL.RawQuery, maxKeyBytes), err)
+	}
+	asked, given := query["ack"]
 	switch {
 	case !given:
 		return configured, nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -33,34 +34,29 @@ type scheme struct {
 func NewAuthenticator(cfg config.Authentication, files *mounted.Watcher) (*Authenticator, error) {
 	a := &Authenticator{certificates: cfg.ClientCertificates}
 	if dir := cfg.BearerTokensDir; dir != "" {
-		tokens, err := mounted.Open(files, "bearer-tokens", bearerTokens(dir), dir)
+		tokens, err := openSecrets(files, "bearer-tokens", bearerTokens(dir), dir)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("load authentication.bearerTokensDir: %w", err)
 		}
 		a.schemes = append(a.schemes, scheme{"Bearer", `Bearer realm="logpipeline"`, tokens})
 	}
 	if dir := cfg.BasicDir; dir != "" {
-		passwords, err := mounted.Open(files, "basic", basicCredentials(dir), dir)
+		passwords, err := openSecrets(files, "basic", basicCredentials(dir), dir)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("load authentication.basicDir: %w", err)
 		}
 		a.schemes = append(a.schemes, scheme{"Basic", `Basic realm="logpipeline", charset="UTF-8"`, passwords})
 	}
-	if len(a.schemes) == 0 && !a.certificates.Required {
+	if len(a.schemes) == 0 && !a.certificates.Accepted {
 		return nil, nil
 	}
 	return a, nil
 }
 
-// check refuses a request of nobody who is known. A nil Authenticator admits
-// everybody.
-func (a *Authenticator) check(r *http.Request) *problem {
-	_, refusal := a.identify(r)
-	return refusal
-}
-
 // identify says who sends the request: the name of a token's file, of a user,
-// or of a certificate. It is for logs; there may be too many for a metric.
+// or of a certificate. It is for logs; there may be too many for a metric. A
+// request of nobody who is known is refused; a nil Authenticator admits
+// everybody.
 func (a *Authenticator) identify(r *http.Request) (client string, refusal *problem) {
 	if a == nil {
 		return "", nil
@@ -116,7 +112,7 @@ func find(secrets []secret, presented string) (client string, known bool) {
 // certificate is the one that the connection was opened with, if certificates
 // count and it was verified.
 func (a *Authenticator) certificate(r *http.Request) *x509.Certificate {
-	if !a.certificates.Required || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+	if !a.certificates.Accepted || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
 		return nil
 	}
 	return r.TLS.VerifiedChains[0][0]

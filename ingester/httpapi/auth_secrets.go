@@ -3,6 +3,7 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -36,26 +37,50 @@ func basicCredentials(dir string) func([]mounted.File) ([]secret, error) {
 	})
 }
 
+// openSecrets reads a directory of secrets and has files keep them up to date.
+// A client whose file is bad is left out; it is an error only if nobody is left.
+func openSecrets(files *mounted.Watcher, name string, parse func([]mounted.File) ([]secret, error), dir string) (*mounted.Value[[]secret], error) {
+	secrets, err := mounted.Open(files, name, parse, dir)
+	var partial *mounted.Partial
+	if errors.As(err, &partial) && len(secrets.Get()) > 0 {
+		return secrets, nil
+	}
+	return secrets, err
+}
+
 // secretsOf makes of each file the secret that presented says a client will
-// present. Nobody is locked out, and nobody let in, by files that are not
-// there or empty: they are errors.
+// present. A file that is bad concerns nobody else: a client whose file was
+// removed beside it is gone. Without any file nobody is let in.
 func secretsOf(dir string, presented func(path, client, content string) (string, error)) func([]mounted.File) ([]secret, error) {
 	return func(files []mounted.File) ([]secret, error) {
+		var bad mounted.Partial
 		if len(files) == 0 {
-			return nil, fmt.Errorf("%s holds no files: put one there for each client, named after it", dir)
+			bad.Errs = append(bad.Errs, fmt.Errorf("%s holds no files: put one there for each client, named after it", dir))
 		}
 		secrets := make([]secret, 0, len(files))
 		for _, file := range files {
-			client, content := filepath.Base(file.Path), strings.TrimRight(string(file.Content), "\r\n")
-			if content == "" {
-				return nil, fmt.Errorf("%s is empty: it should hold what its client has to present", file.Path)
-			}
-			text, err := presented(file.Path, client, content)
+			one, err := secretOf(file, presented)
 			if err != nil {
-				return nil, err
+				bad.Errs = append(bad.Errs, err)
+				continue
 			}
-			secrets = append(secrets, secret{client, sha256.Sum256([]byte(text))})
+			secrets = append(secrets, one)
+		}
+		if len(bad.Errs) > 0 {
+			return secrets, &bad
 		}
 		return secrets, nil
 	}
+}
+
+func secretOf(file mounted.File, presented func(path, client, content string) (string, error)) (secret, error) {
+	if file.Err != nil {
+		return secret{}, file.Err
+	}
+	client, content := filepath.Base(file.Path), strings.TrimRight(string(file.Content), "\r\n")
+	if content == "" {
+		return secret{}, fmt.Errorf("%s is empty: it should hold what its client has to present", file.Path)
+	}
+	text, err := presented(file.Path, client, content)
+	return secret{client, sha256.Sum256([]byte(text))}, err
 }

@@ -73,7 +73,7 @@ func TestUnknownClientIsRefusedBeforeItsBody(t *testing.T) {
 func TestServerOverTLS(t *testing.T) {
 	s := &secured{t: t, ca: newAuthority(t, "server CA"), dir: t.TempDir(), metrics: prometheus.NewPedanticRegistry()}
 	s.swapPair(s.ca.server())
-	secureBy, err := ServerTLS(config.TLS{CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key")}, config.Authentication{}, newWatcher())
+	secureBy, err := ServerTLS(config.TLS{CertFile: filepath.Join(s.dir, "tls.crt"), KeyFile: filepath.Join(s.dir, "tls.key")}, config.Authentication{}, newWatcher(), prometheus.NewPedanticRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,9 @@ func TestServerOverTLS(t *testing.T) {
 	}
 	server := http1.New(NewServer(in.handler, slog.New(slog.DiscardHandler)))
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(tls.NewListener(Limit(listener, 4), secureBy)) })
+	serving.Go(func() {
+		_ = server.Serve(tls.NewListener(Limit(listener, 4, slog.New(slog.DiscardHandler), prometheus.NewRegistry()), secureBy))
+	})
 	t.Cleanup(func() { server.Close(); serving.Wait() })
 
 	client := s.client(nil, nil)

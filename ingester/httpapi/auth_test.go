@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -11,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,8 +58,8 @@ func TestIdentify(t *testing.T) {
 	certificate := func(common string, dns ...string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: common}, DNSNames: dns}
 	}
-	all := config.Authentication{BearerTokensDir: tokens, BasicDir: users, ClientCertificates: config.ClientCertificates{Required: true, AllowedNames: []string{"edge", "agent.example.org"}}}
-	anyCertificate := config.Authentication{ClientCertificates: config.ClientCertificates{Required: true}}
+	all := config.Authentication{BearerTokensDir: tokens, BasicDir: users, ClientCertificates: config.ClientCertificates{Accepted: true, AllowedNames: []string{"edge", "agent.example.org"}}}
+	anyCertificate := config.Authentication{ClientCertificates: config.ClientCertificates{Accepted: true}}
 	bearerAlone := config.Authentication{BearerTokensDir: tokens}
 
 	type answer struct {
@@ -135,20 +138,17 @@ func TestIdentify(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("identify (-want +got):\n%s", diff)
 			}
-			if (a.check(r) == nil) != (tc.want.Problem == "") {
-				t.Errorf("check and identify disagree")
-			}
 		})
 	}
 }
 
 // A certificate that was shown but not verified is none.
 func TestUnverifiedCertificateDoesNotCount(t *testing.T) {
-	a := newAuthenticator(t, config.Authentication{ClientCertificates: config.ClientCertificates{Required: true}})
+	a := newAuthenticator(t, config.Authentication{ClientCertificates: config.ClientCertificates{Accepted: true}})
 	r := httptest.NewRequest(http.MethodPost, "/logs", nil)
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Subject: pkix.Name{CommonName: "edge"}}}}
-	if refusal := a.check(r); refusal == nil || refusal.kind != forbidden {
-		t.Errorf("check = %v, want %v", refusal, forbidden)
+	if _, refusal := a.identify(r); refusal == nil || refusal.kind != forbidden {
+		t.Errorf("identify = %v, want %v", refusal, forbidden)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestAuthenticationFilesThatAreRefused(t *testing.T) {
 		"no tokens":                    {bearer, nil, " holds no files: put one there for each client"},
 		"hidden files alone":           {bearer, map[string]string{".a": "token"}, " holds no files"},
 		"no users":                     {users, nil, " holds no files"},
-		"an empty token":               {bearer, map[string]string{"a": "token", "b": "\n"}, "/b is empty"},
+		"an empty token":               {bearer, map[string]string{"b": "\n"}, "/b is empty"},
 		"an empty password":            {users, map[string]string{"a": ""}, "/a is empty"},
 		"a token of two words":         {bearer, map[string]string{"a": "to ken"}, "/a: a bearer token is one word"},
 		"a token beyond ASCII":         {bearer, map[string]string{"a": "tökен"}, "/a: a bearer token is one word"},
@@ -185,6 +185,46 @@ func TestAuthenticationFilesThatAreRefused(t *testing.T) {
 				t.Errorf("NewAuthenticator: %v, want an error with %q", err, dir+tc.want)
 			}
 		})
+	}
+}
+
+// A bad file is nobody's but its client's: not at the start, and not when
+// another client's access is revoked, even that of the last one.
+func TestBadFileLeavesOutItsClientAlone(t *testing.T) {
+	dir := directory(t, map[string]string{"alice": "a", "bob": "b", "zed": "", "yan": "two words"})
+	if err := os.Symlink("nowhere", filepath.Join(dir, "xia")); err != nil {
+		t.Fatal(err)
+	}
+	files := newWatcher()
+	a, err := NewAuthenticator(config.Authentication{BearerTokensDir: dir}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { files.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	admitted := func(token string) bool {
+		r := httptest.NewRequest(http.MethodPost, "/logs", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		_, refusal := a.identify(r)
+		return refusal == nil
+	}
+	if !admitted("a") || !admitted("b") || admitted("two words") || admitted("") {
+		t.Error("not just the clients with good files are admitted")
+	}
+	for _, revoked := range []struct{ client, token string }{{"alice", "a"}, {"bob", "b"}} {
+		if err := os.Remove(filepath.Join(dir, revoked.client)); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); admitted(revoked.token); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is still admitted", revoked.client)
+			}
+		}
+		if left := admitted("b"); left != (revoked.client == "alice") {
+			t.Errorf("without %s: bob is admitted: %t", revoked.client, left)
+		}
 	}
 }
 
@@ -224,7 +264,7 @@ func BenchmarkIdentify(b *testing.B) {
 				r.Header.Set("Authorization", header)
 				b.ReportAllocs()
 				for b.Loop() {
-					if a.check(r) != nil {
+					if _, refusal := a.identify(r); refusal != nil {
 						b.Fatal("refused")
 					}
 				}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 
@@ -48,6 +49,9 @@ type decoder struct {
 func (x *exchange) decodeBody(c coding, body []byte) ([]byte, *problem) {
 	if len(body) == 0 {
 		return nil, newProblem(malformedEncoding, "Content-Encoding is %s, but the body is empty", c)
+	}
+	if p := notCompressed(c, body); p != nil {
+		return nil, p
 	}
 	d := <-x.decoders
 	defer func() { x.decoders <- d }()
@@ -124,12 +128,23 @@ func (m gzipMembers) next() (err error) {
 	return nil
 }
 
+// isMember reports whether what is left begins as a member does, as far as it
+// goes.
+func (m gzipMembers) isMember() bool {
+	var first [2]byte
+	n, _ := m.source.ReadAt(first[:], m.source.Size()-int64(m.source.Len()))
+	return bytes.HasPrefix(gzipMagic, first[:n])
+}
+
 // Read goes from member to member, until there is nothing behind the last.
 func (m gzipMembers) Read(b []byte) (int, error) {
 	for {
 		n, err := m.gzip.Read(b)
 		if !errors.Is(err, io.EOF) || m.source.Len() == 0 {
 			return n, err
+		}
+		if !m.isMember() {
+			return n, fmt.Errorf("%d bytes follow that are no gzip", m.source.Len())
 		}
 		if err := m.next(); err != nil || n > 0 {
 			return n, err

@@ -76,7 +76,7 @@ func TestAllocationsOnAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(Limit(listener, 1)) })
+	serving.Go(func() { _ = server.Serve(Limit(listener, 1, slog.New(slog.DiscardHandler), prometheus.NewRegistry())) })
 	defer serving.Wait()
 	defer server.Close()
 	connection, err := net.Dial("tcp", listener.Addr().String())
@@ -112,7 +112,9 @@ func benchmarkServer(b *testing.B, server *http.Server, request string) {
 		b.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = serve.Serve(Limit(listener, benchConnections)) })
+	serving.Go(func() {
+		_ = serve.Serve(Limit(listener, benchConnections, slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
+	})
 	defer serving.Wait()
 	defer serve.Close()
 

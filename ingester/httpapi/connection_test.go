@@ -40,9 +40,10 @@ func (q *accounts) NewAccount() record.Account {
 // pod is a server that a test starts and stops by itself.
 type pod struct {
 	*http1.Server
-	handler *Handler
-	address string
-	serving sync.WaitGroup
+	handler  *Handler
+	address  string
+	listener net.Listener
+	serving  sync.WaitGroup
 }
 
 // startPod serves what comes to listener, or to a port of its own where that is
@@ -59,7 +60,7 @@ func startPod(t *testing.T, queue Queue, listener net.Listener) *pod {
 			t.Fatal(err)
 		}
 	}
-	p.address = listener.Addr().String()
+	p.address, p.listener = listener.Addr().String(), listener
 	p.serving.Go(func() { _ = p.Serve(listener) })
 	t.Cleanup(func() { p.stop(t) })
 	return p
@@ -114,7 +115,7 @@ func TestSurplusConnectionsWaitToBeAccepted(t *testing.T) {
 			defer client.Close()
 			inner.connections <- server
 		}
-		listener := Limit(inner, 2)
+		listener := Limit(inner, 2, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		accepted := make(chan net.Conn, 4)
 		go func() {
 			defer close(accepted)
@@ -151,7 +152,7 @@ func TestMoreClientsThanConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startPod(t, newAccounts(), Limit(inner, 3))
+	p := startPod(t, newAccounts(), Limit(inner, 3, slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
 	var posting sync.WaitGroup
 	for range 10 {
 		posting.Go(func() {

@@ -103,6 +103,7 @@ type Handler struct {
 	queue     Queue
 	logger    *slog.Logger
 	metrics   metrics
+	refusals  *refusalLog
 	batches   *batches
 	keys      *keys
 	decoders  decoders
@@ -121,6 +122,7 @@ func New(options Options, queue Queue, logger *slog.Logger, reg prometheus.Regis
 		queue:    queue,
 		logger:   logger,
 		metrics:  newMetrics(reg),
+		refusals: newRefusalLog(logger),
 		batches:  newBatches(),
 		keys:     newKeys(),
 		decoders: newDecoders(),
@@ -150,6 +152,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refusal := x.serve() //nolint:contextcheck // the exchange has the request, and its context
 	if refusal != nil {
 		refusal = x.timely(refusal)
+		x.refusals.note(r, refusal, x.client)
 		x.refuse(refusal)
 	}
 	h.metrics.observe(x.status, refusal, time.Since(started))

@@ -26,7 +26,8 @@ type exchange struct {
 	controller http.ResponseController // which control points to
 	dialect    *dialect
 	account    record.Account
-	count      int64 // of requests in flight, this one included
+	client     string // whose credentials it has; for logs
+	count      int64  // of requests in flight, this one included
 
 	queued      bool  // it is answered once its records are queued
 	reserved    int64 // bytes held in the account, not yet put
@@ -85,6 +86,7 @@ func (x *exchange) serve() *problem {
 		return nil
 	}
 	client, p := x.options.Authenticator.identify(x.r)
+	x.client = client
 	switch {
 	case p != nil:
 		return p
@@ -106,6 +108,9 @@ func (x *exchange) take(client string) *problem {
 	}
 	key, p := keyOf(x.r.Header)
 	if p != nil {
+		return p
+	}
+	if p := x.checkHeaders(); p != nil {
 		return p
 	}
 	format, p := x.dialect.formatOf(x.r.Header)
@@ -153,8 +158,10 @@ func (x *exchange) receive(f format) (*posted, *problem) {
 		Reserve:        x.reserveMore,
 	}
 	if err := f.parse(batch, body, limits); err != nil && !errors.As(err, &x.rejected) {
+		p := parseProblem(err)
+		x.addRemedy(p, f, body) // before the body is somebody else's
 		batch.Free()
-		return nil, parseProblem(err)
+		return nil, p
 	}
 	if err := x.takeHeaders(batch); err != nil {
 		batch.Free()

@@ -177,7 +177,7 @@ func TestRefusedRequests(t *testing.T) {
 		{
 			name: "record too large for the topic, in the middle", headers: jsonType, body: `[{},{},{}]`,
 			change: outcome(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}, Err: fmt.Errorf("record 1: %w", record.ErrTooLarge)}),
-			want: problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: "Kafka refused a record of batch ID for its size: record 1: record is larger than the topic takes; the placements name what is in Kafka of it, and sending that again doubles it; send smaller records, or raise max.message.bytes of the topic", Batch: "ID",
+			want: problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: "Kafka refused a record of batch ID for its size: record 1: record is larger than the topic takes; the placements name what is in Kafka of it, and sending that again doubles it; send smaller records, or raise max.message.bytes of the topic", Batch: "ID", Record: at(1),
 				Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}},
 		},
 		{

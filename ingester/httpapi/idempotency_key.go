@@ -17,7 +17,7 @@ func keyOf(header http.Header) (string, *problem) {
 	key, ok := unquoteKey(fields[0])
 	switch {
 	case !ok:
-		return "", newProblem(malformedIdempotencyKey, "Idempotency-Key is %q; send 1 to %d printable ASCII characters in double quotes, for example \"8e03978e-40d5-43e8-bc93-6894a57f9324\"", shorten(fields[0], maxKeyBytes), maxKeyBytes)
+		return "", newProblem(malformedIdempotencyKey, "Idempotency-Key is %q; send 1 to %d printable ASCII characters in double quotes, with a \\ before each \" and \\ among them, for example \"8e03978e-40d5-43e8-bc93-6894a57f9324\"", shorten(fields[0], maxKeyBytes), maxKeyBytes)
 	case len(key) > maxKeyBytes:
 		return "", newProblem(malformedIdempotencyKey, "Idempotency-Key has %d characters, more than %d; a UUID is enough", len(key), maxKeyBytes)
 	}

@@ -79,6 +79,9 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		}),
 	}
 	m.ok, m.taken = m.requests.WithLabelValues("200"), m.requests.WithLabelValues("202")
+	for _, k := range kinds { // an alert needs the series before the first refusal
+		m.refused.WithLabelValues(k.name)
+	}
 	m.batchProduced = m.acceptedBatches.WithLabelValues(string(config.AcknowledgeProduced))
 	m.batchQueued = m.acceptedBatches.WithLabelValues(string(config.AcknowledgeQueued))
 	reg.MustRegister(m.requests, m.refused, m.replayed, m.inFlight, m.duration, m.acceptedBatches, m.acceptedRecords, m.acceptedBytes, m.batchBytes, m.batchRecords)

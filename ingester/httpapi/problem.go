@@ -33,6 +33,9 @@ var (
 	unknownAcknowledgement     = kind{name: "unknown-acknowledgement", status: http.StatusBadRequest, title: "There is no such acknowledgement"}
 	weakerAcknowledgement      = kind{name: "weaker-acknowledgement", status: http.StatusBadRequest, title: "A weaker acknowledgement is not given"}
 	unavailableAcknowledgement = kind{name: "unavailable-acknowledgement", status: http.StatusBadRequest, title: "The acknowledgement can't be given here"}
+	malformedQuery             = kind{name: "malformed-query", status: http.StatusBadRequest, title: "The query is malformed"}
+	repeatedHeader             = kind{name: "repeated-header", status: http.StatusBadRequest, title: "A header is given twice"}
+	lengthRequired             = kind{name: "length-required", status: http.StatusLengthRequired, title: "The length of the body is not declared"}
 	malformedIdempotencyKey    = kind{name: "malformed-idempotency-key", status: http.StatusBadRequest, title: "The idempotency key is malformed"}
 	idempotencyKeyReused       = kind{name: "idempotency-key-reused", status: http.StatusUnprocessableEntity, title: "The idempotency key was used for another request"}
 	malformedBatchID           = kind{name: "malformed-batch-id", status: http.StatusBadRequest, title: "That is no batch id"}
@@ -47,8 +50,8 @@ var (
 	recordTooLarge             = kind{name: string(record.RecordTooLarge), status: http.StatusRequestEntityTooLarge, title: "A record is too large"}
 	recordRefused              = kind{name: "record-refused", status: http.StatusUnprocessableEntity, title: "The topic does not take a record"}
 	tooManyRequests            = kind{name: "too-many-requests", status: http.StatusTooManyRequests, title: "Too many requests at once", retryAfter: 1}
-	queueFull                  = kind{name: "queue-full", status: http.StatusTooManyRequests, title: "The queue is full", retryAfter: 1}
-	kafkaUnreachable           = kind{name: "kafka-unreachable", status: http.StatusServiceUnavailable, title: "Kafka does not answer, and the queue is full", retryAfter: 5}
+	queueFull                  = kind{name: "queue-full", status: http.StatusTooManyRequests, title: "The queue is full"}
+	kafkaUnreachable           = kind{name: "kafka-unreachable", status: http.StatusServiceUnavailable, title: "Kafka does not answer, and the queue is full"}
 	spoolFull                  = kind{name: "spool-full", status: http.StatusServiceUnavailable, title: "The spool is full", retryAfter: 5}
 	draining                   = kind{name: "draining", status: http.StatusServiceUnavailable, title: "The server is shutting down", retryAfter: 1}
 	notDelivered               = kind{name: "not-delivered", status: http.StatusServiceUnavailable, title: "The records could not be delivered to Kafka", retryAfter: 5}
@@ -61,6 +64,20 @@ var (
 	nestingTooDeep = kind{name: string(record.NestingTooDeep), status: http.StatusBadRequest, title: "A record is nested too deeply"}
 	noRecords      = kind{name: string(record.NoRecords), status: http.StatusBadRequest, title: "The body holds no records"}
 )
+
+// kinds are all of them, and those of OTLP.
+var kinds = []kind{
+	notFound, methodNotAllowed, unauthorized, forbidden,
+	unknownAcknowledgement, weakerAcknowledgement, unavailableAcknowledgement,
+	malformedQuery, repeatedHeader, lengthRequired,
+	malformedIdempotencyKey, idempotencyKeyReused, malformedBatchID, otherInstance, unknownBatch,
+	unsupportedMediaType, unsupportedContentCoding, malformedEncoding,
+	bodyTimeout, incompleteBody, bodyTooLarge, recordTooLarge, recordRefused,
+	tooManyRequests, queueFull, kafkaUnreachable, spoolFull, draining,
+	notDelivered, outcomeUnknown, internalError,
+	malformedJSON, invalidUTF8, notAnObject, nestingTooDeep, noRecords,
+	otlpMalformed, otlpRejected,
+}
 
 // problem is a refusal as RFC 9457 has it, with members of our own.
 type problem struct {

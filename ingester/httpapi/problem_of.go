@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -139,20 +141,45 @@ func outcomeProblem(batch string, o record.Outcome) *problem {
 		p = newProblem(kind, "batch %s may or may not be in Kafka: %v; sending the records again may double them", batch, o.Err)
 	}
 	p.Batch, p.Placements = batch, o.Placements
+	if kind == recordTooLarge || kind == recordRefused {
+		p.Record = recordNamed(o.Err)
+	}
 	return p
 }
 
-// timely says when a request that found no room may be sent again, and that it
-// is Kafka that does not answer where that is so.
+// recordNamed is the index of the record that the error names as its first,
+// as the producer's errors do ("record 1: …"); nil where none is named.
+func recordNamed(err error) *int {
+	for ; err != nil; err = errors.Unwrap(err) {
+		rest, found := strings.CutPrefix(err.Error(), "record ")
+		digits, _, ended := strings.Cut(rest, ":")
+		if index, err := strconv.Atoi(digits); found && ended && err == nil && index >= 0 {
+			return &index
+		}
+	}
+	return nil
+}
+
+// timely says when a request that found no room in the queue may be sent again,
+// and that it is Kafka that does not answer where that is so. How fast the spool
+// empties is not what the queue knows.
 func (x *exchange) timely(p *problem) *problem {
-	if p.kind != queueFull && p.kind != spoolFull {
+	if p.kind != queueFull && p.kind != spoolFull || !x.options.Unreachable() {
+		return x.afterQueue(p)
+	}
+	if p.kind == spoolFull {
+		p.Detail = "Kafka does not answer, and " + p.Detail
 		return p
 	}
-	if p.kind == queueFull && x.options.Unreachable() {
-		p = newProblem(kafkaUnreachable, "Kafka does not answer, and %s", p.Detail)
+	return x.afterQueue(newProblem(kafkaUnreachable, "Kafka does not answer, and %s", p.Detail))
+}
+
+// afterQueue asks the queue when the request may be sent again, if it is full.
+func (x *exchange) afterQueue(p *problem) *problem {
+	if p.kind == queueFull || p.kind == kafkaUnreachable {
+		wanted := max(x.r.ContentLength, x.reserved, 0) + record.Overhead
+		p.retryAfter = wholeSeconds(x.queue.RetryAfter(wanted))
 	}
-	wanted := max(x.r.ContentLength, x.reserved, 0) + record.Overhead
-	p.retryAfter = wholeSeconds(x.queue.RetryAfter(wanted))
 	return p
 }
 

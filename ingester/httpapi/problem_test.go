@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -64,5 +66,20 @@ func TestEveryProblemIsDocumented(t *testing.T) {
 	}
 	if diff := cmp.Diff(declared(t), documented); diff != "" {
 		t.Errorf("problems (-source +docs/http.md):\n%s", diff)
+	}
+}
+
+// Every problem has its series before it happens for the first time.
+func TestEveryProblemIsCountedFromZero(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	if got, want := testutil.CollectAndCount(m.refused), len(declared(t)); got != want {
+		t.Errorf("there are %d series, want one for each of %d problems", got, want)
+	}
+	got := map[string]int{}
+	for _, k := range kinds {
+		got[k.name] = k.status
+	}
+	if diff := cmp.Diff(declared(t), got); diff != "" {
+		t.Errorf("kinds (-source +listed):\n%s", diff)
 	}
 }

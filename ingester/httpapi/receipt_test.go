@@ -148,6 +148,18 @@ func TestQueuedWaitsForTheDiskAlone(t *testing.T) {
 	close(letGo)
 }
 
+// Where Kafka is what keeps the spool full, the client is told so.
+func TestRefusedByFullSpoolWhileKafkaIsAway(t *testing.T) {
+	in := start(t, func(o *Options, q *producerQueue) {
+		o.Acknowledge, o.Spool = config.AcknowledgeQueued, &testSpool{queue: q, refuse: record.ErrSpoolFull}
+		o.Unreachable = func() bool { return true }
+	})
+	got := in.post(t, `{}`)
+	if p := got.problem(t); p.Type != problemBase+"spool-full" || !strings.HasPrefix(p.Detail, "Kafka does not answer, and batch ") || got.header.Get("Retry-After") != "5" {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
 func TestRefusedBySpool(t *testing.T) {
 	tests := []struct {
 		name, query string
@@ -155,8 +167,8 @@ func TestRefusedBySpool(t *testing.T) {
 		want        problem
 		header      string // Retry-After
 	}{
-		{"full", "", fmt.Errorf("1 of 1 bytes: %w", record.ErrSpoolFull), problem{Type: "spool-full", Status: 503, Title: "The spool is full", Detail: "batch ID was not taken: 1 of 1 bytes: spool is full; retry later", Batch: "ID"}, "2"},
-		{"full while more is asked", "?ack=produced", record.ErrSpoolFull, problem{Type: "spool-full", Status: 503, Title: "The spool is full", Detail: "batch ID was not taken: spool is full; retry later", Batch: "ID"}, "2"},
+		{"full", "", fmt.Errorf("1 of 1 bytes: %w", record.ErrSpoolFull), problem{Type: "spool-full", Status: 503, Title: "The spool is full", Detail: "batch ID was not taken: 1 of 1 bytes: spool is full; retry later", Batch: "ID"}, "5"},
+		{"full while more is asked", "?ack=produced", record.ErrSpoolFull, problem{Type: "spool-full", Status: 503, Title: "The spool is full", Detail: "batch ID was not taken: spool is full; retry later", Batch: "ID"}, "5"},
 		{"stopping", "", record.ErrClosed, problem{Type: "draining", Status: 503, Title: "The server is shutting down", Detail: "batch ID was not taken: this server takes no more records; send them to another, or retry later", Batch: "ID"}, "1"},
 		{"broken", "", fmt.Errorf("write: %w", context.DeadlineExceeded), problem{Type: "not-delivered", Status: 503, Title: "The records could not be delivered to Kafka", Detail: "batch ID was not delivered: write: context deadline exceeded; records are not in Kafka; none of its records is in Kafka, they may be sent again", Batch: "ID"}, "5"},
 		{"broken, and perhaps written", "", fmt.Errorf("truncate: %w", record.ErrOutcomeUnknown), problem{Type: "outcome-unknown", Status: 504, Title: "It is not known whether the records are in Kafka", Detail: "batch ID may or may not be in Kafka: truncate: outcome is unknown; sending the records again may double them", Batch: "ID"}, ""},

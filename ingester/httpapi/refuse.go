@@ -8,11 +8,13 @@ import (
 
 // A refused body is read on for a bounded while. Up to drainFirstBytes of it
 // are dropped before the response, so that the connection can be kept; if that
-// was not all, up to maxBodyBytes are dropped after it.
+// was not all, up to drainAfterBodies times maxBodyBytes are dropped after it.
 const (
 	drainFirstBytes = 256 << 10
 	drainFirstTime  = 500 * time.Millisecond
 	drainAfterTime  = 2 * time.Second
+	// drainAfterBodies is more than 1 for those who send a little too much.
+	drainAfterBodies = 2
 )
 
 // refuse answers with the problem in a way that lets the client see it.
@@ -23,18 +25,12 @@ const (
 // once, for a client that looks can then stop sending; what it still sends is
 // dropped, and the connection is closed.
 //
-// With HTTP/2 it is enough to answer: only the one stream ends, and the bytes
-// that it may still get are few.
+// With HTTP/2 there is no reset of the connection, but one of the stream, which
+// some clients take for the end of the response as well: curl 7.88 does. So a
+// body is read on there, too, but the connection is kept whatever comes.
 func (x *exchange) refuse(p *problem) {
 	// The reservation must not wait for the client.
 	x.giveBack(0)
-	if p.kind == draining {
-		x.w.Header().Set("Connection", "close")
-	}
-	if x.r.ProtoMajor > 1 {
-		x.sendProblem(p)
-		return
-	}
 	drain := x.mayDrain(p)
 	if x.isAwaited() {
 		// net/http looks for the body nevertheless, as long as it may.
@@ -43,7 +39,7 @@ func (x *exchange) refuse(p *problem) {
 	if drain && x.r.ContentLength <= drainFirstBytes {
 		x.bodyRead = x.drainBody(drainFirstBytes, drainFirstTime)
 	}
-	if !x.bodyRead {
+	if p.kind == draining || !x.bodyRead && x.r.ProtoMajor == 1 {
 		// It also keeps net/http from taking the rest of the body for the
 		// next request.
 		x.w.Header().Set("Connection", "close")
@@ -56,7 +52,7 @@ func (x *exchange) refuse(p *problem) {
 	_ = x.control.EnableFullDuplex()
 	x.sendProblem(p)
 	_ = x.control.Flush()
-	x.drainBody(int64(x.options.Limits.MaxBodyBytes), drainAfterTime)
+	x.drainBody(drainAfterBodies*int64(x.options.Limits.MaxBodyBytes), drainAfterTime)
 }
 
 // mayDrain reports whether there is a body that can be read on.

@@ -38,6 +38,7 @@ func NewServer(handler *Handler, logger *slog.Logger) *http.Server {
 		Handler:           handler,
 		Protocols:         &protocols,
 		ConnContext:       withAccount(handler.queue),
+		ConnState:         noteIdle,
 		ReadHeaderTimeout: headerTimeout,
 		WriteTimeout:      bodyTimeout + handler.options.AcknowledgeTimeout + writeMargin,
 		IdleTimeout:       idleTimeout,

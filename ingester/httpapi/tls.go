@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/mounted"
 )
@@ -20,14 +22,17 @@ import (
 // without one; beside other schemes a certificate may be shown. One that the CA
 // doesn't vouch for is never connected, nor is a session resumed for which it
 // no longer does (crypto/tls sees to that).
-func ServerTLS(cfg config.TLS, authentication config.Authentication, files *mounted.Watcher) (*tls.Config, error) {
+//
+// When the certificate expires is a metric, registered with reg.
+func ServerTLS(cfg config.TLS, authentication config.Authentication, files *mounted.Watcher, reg prometheus.Registerer) (*tls.Config, error) {
 	if cfg.CertFile == "" {
 		return nil, nil
 	}
 	pair, err := mounted.Open(files, "tls", parsePair, cfg.CertFile, cfg.KeyFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load tls.certFile and tls.keyFile: %w", err)
 	}
+	showExpiry(pair, reg)
 	server := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
@@ -42,7 +47,7 @@ func ServerTLS(cfg config.TLS, authentication config.Authentication, files *moun
 	verifying.ClientAuth = clientAuth(authentication)
 	forClients, err := mounted.Open(files, "client-ca", withClientCA(verifying), cfg.ClientCAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load tls.clientCAFile: %w", err)
 	}
 	server.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return forClients.Get(), nil }
 	return server, nil
@@ -50,7 +55,7 @@ func ServerTLS(cfg config.TLS, authentication config.Authentication, files *moun
 
 func clientAuth(authentication config.Authentication) tls.ClientAuthType {
 	others := authentication.BearerTokensDir != "" || authentication.BasicDir != ""
-	if authentication.ClientCertificates.Required && !others {
+	if authentication.ClientCertificates.Accepted && !others {
 		return tls.RequireAndVerifyClientCert
 	}
 	return tls.VerifyClientCertIfGiven
@@ -67,6 +72,14 @@ func parsePair(files []mounted.File) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("use %s with %s: %w", files[0].Path, files[1].Path, err)
 	}
 	return &pair, nil
+}
+
+// showExpiry tells by a metric when the certificate in use expires.
+func showExpiry(pair *mounted.Value[*tls.Certificate], reg prometheus.Registerer) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "logpipeline_ingester_tls_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate that clients are shown expires.",
+	}, func() float64 { return float64(pair.Get().Leaf.NotAfter.Unix()) }))
 }
 
 // withClientCA makes, of the files of a client CA, copies of base that verify
@@ -88,6 +101,9 @@ func withClientCA(base *tls.Config) func([]mounted.File) (*tls.Config, error) {
 // addCertificates adds every certificate of a PEM file to pool. One that can't
 // be read is an error, for a part of a bundle would lock clients out.
 func addCertificates(pool *x509.CertPool, file mounted.File) error {
+	if file.Err != nil {
+		return file.Err
+	}
 	found := 0
 	for block, rest := pem.Decode(file.Content); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {

@@ -47,7 +47,7 @@ func secure(t *testing.T, clients *authority, authentication config.Authenticati
 		cfg.ClientCAFile = filepath.Join(s.clientCA, "ca.crt")
 	}
 	files := mounted.New(slog.New(slog.DiscardHandler), s.metrics)
-	server, err := ServerTLS(cfg, authentication, files)
+	server, err := ServerTLS(cfg, authentication, files, s.metrics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestClientCertificates(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	good, eve := clients.client("edge", later), clients.client("eve", later)
 	expired, unknown := clients.client("edge", time.Now().Add(-time.Hour)), others.client("edge", later)
-	certificates := config.ClientCertificates{Required: true, AllowedNames: []string{"edge"}}
+	certificates := config.ClientCertificates{Accepted: true, AllowedNames: []string{"edge"}}
 	tokens := directory(t, map[string]string{"shipper": "t0ken"})
 
 	alone := secure(t, clients, config.Authentication{ClientCertificates: certificates})
@@ -297,7 +297,7 @@ func TestClientCertificates(t *testing.T) {
 // sessions that could be resumed included.
 func TestClientCAIsReloaded(t *testing.T) {
 	before, after := newAuthority(t, "client CA"), newAuthority(t, "next client CA")
-	s := secure(t, before, config.Authentication{ClientCertificates: config.ClientCertificates{Required: true}})
+	s := secure(t, before, config.Authentication{ClientCertificates: config.ClientCertificates{Accepted: true}})
 	later := time.Now().Add(time.Hour)
 	sessions := tls.NewLRUClientSessionCache(4)
 	resuming := func(c *tls.Config) { c.ClientSessionCache = sessions }
@@ -342,11 +342,34 @@ func TestTokensAreReloaded(t *testing.T) {
 	}
 	swap(t, dir, map[string]string{"shipper": "fourth", "agent": ""})
 	s.waitFor("the refusal of an empty token", func() bool { return s.failures() > 0 })
-	for token, want := range map[string]string{"second": "200", "third": "200", "fourth": "401", "": "401"} {
+	for token, want := range map[string]string{"second": "401", "third": "401", "fourth": "200", "": "401"} {
 		if got := s.get(client, token); !strings.HasPrefix(got.text, want) {
-			t.Errorf("token %q after a refused change: %s, want %s", token, got.text, want)
+			t.Errorf("token %q beside an empty file: %s, want %s", token, got.text, want)
 		}
 	}
+}
+
+func TestCertificateExpiryIsShown(t *testing.T) {
+	s := secure(t, nil, config.Authentication{})
+	expiry := func() int64 {
+		families, err := s.metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, family := range families {
+			if family.GetName() == "logpipeline_ingester_tls_certificate_expiry_timestamp_seconds" {
+				return int64(family.GetMetric()[0].GetGauge().GetValue())
+			}
+		}
+		return 0
+	}
+	shown := s.get(s.client(nil, nil), "").tls.PeerCertificates[0].NotAfter.Unix()
+	if got := expiry(); got != shown {
+		t.Errorf("the expiry is %d, want %d", got, shown)
+	}
+	certificate, key := s.ca.sign(&x509.Certificate{DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(99 * time.Hour)})
+	s.swapPair(s.ca.encode(certificate, key))
+	s.waitFor("the expiry of the new certificate", func() bool { return expiry() == certificate.NotAfter.Unix() })
 }
 
 func TestServerTLSRefuses(t *testing.T) {
@@ -359,19 +382,19 @@ func TestServerTLSRefuses(t *testing.T) {
 		config config.TLS
 		want   string
 	}{
-		"no such certificate":           {config.TLS{CertFile: at("absent"), KeyFile: at("tls.key")}, "load tls: read " + at("absent") + ": no such file"},
+		"no such certificate":           {config.TLS{CertFile: at("absent"), KeyFile: at("tls.key")}, "load tls.certFile and tls.keyFile: read " + at("absent") + ": no such file"},
 		"the key of another":            {config.TLS{CertFile: at("tls.crt"), KeyFile: at("other.key")}, "use " + at("tls.crt") + " with " + at("other.key") + ": tls: private key does not match"},
-		"a key instead of certificates": {config.TLS{CertFile: at("tls.crt"), KeyFile: at("tls.key"), ClientCAFile: at("tls.key")}, at("tls.key") + " holds no certificate"},
+		"a key instead of certificates": {config.TLS{CertFile: at("tls.crt"), KeyFile: at("tls.key"), ClientCAFile: at("tls.key")}, "load tls.clientCAFile: " + at("tls.key") + " holds no certificate"},
 		"an empty client CA":            {config.TLS{CertFile: at("tls.crt"), KeyFile: at("tls.key"), ClientCAFile: at("empty")}, at("empty") + " holds no certificate"},
 		"a directory":                   {config.TLS{CertFile: dir, KeyFile: at("tls.key")}, "are two files"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := ServerTLS(tc.config, config.Authentication{}, newWatcher()); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := ServerTLS(tc.config, config.Authentication{}, newWatcher(), prometheus.NewPedanticRegistry()); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("ServerTLS: %v, want %q in it", err, tc.want)
 			}
 		})
 	}
-	if plain, err := ServerTLS(config.TLS{}, config.Authentication{}, newWatcher()); plain != nil || err != nil {
+	if plain, err := ServerTLS(config.TLS{}, config.Authentication{}, newWatcher(), prometheus.NewPedanticRegistry()); plain != nil || err != nil {
 		t.Errorf("without a certificate: %v, %v, want no TLS", plain, err)
 	}
 }

@@ -30,6 +30,11 @@ var ErrCorrupt = errors.New("corrupt record batch")
 // committed records may not see. The zero value is ready for Reset; its
 // buffers are reused.
 type BatchReader struct {
+	// Decompressor, unless it is nil, is used instead of one of the reader's
+	// own. Readers may share it, and it may be another one with every batch:
+	// what it has decompressed for one is gone with the next.
+	Decompressor *Decompressor
+
 	rest    []byte
 	from    int64 // records before it are not wanted
 	next    int64 // no batch begins before it
@@ -37,7 +42,7 @@ type BatchReader struct {
 	aborted []AbortedTransaction
 	active  []int64 // producers inside an aborted transaction
 	batch   RecordBatch
-	codecs  decompressor
+	own     Decompressor
 }
 
 // RecordBatch is one record batch. It and what its records hold are valid
@@ -78,12 +83,14 @@ type Record struct {
 }
 
 // Reset starts over with the records of a fetch that asked for the offset
-// from. The bytes must not change while they are read.
+// from. The bytes must not change while they are read; nothing holds on to them
+// after the next Reset.
 func (r *BatchReader) Reset(records []byte, from int64, aborted []AbortedTransaction) {
 	r.rest, r.from, r.next, r.first = records, from, math.MinInt64, true
 	r.aborted = append(r.aborted[:0], aborted...)
 	slices.SortFunc(r.aborted, func(a, b AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 	r.active = r.active[:0]
+	r.batch = RecordBatch{}
 }
 
 // Next returns the next batch that reaches past the asked offset, or io.EOF
@@ -189,7 +196,11 @@ func (r *BatchReader) open(raw []byte) error {
 		b.Count = 0
 		return nil
 	}
-	records, err := r.codecs.decompress(int8(attributes&attributeCodec), records)
+	decompressor := &r.own
+	if r.Decompressor != nil {
+		decompressor = r.Decompressor
+	}
+	records, err := decompressor.decompress(int8(attributes&attributeCodec), records)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -92,7 +93,7 @@ func (c *Client) Dialer() *kafkago.Dialer {
 
 // do sends a request and reads its response into r.response, within timeout.
 // When it returns, nothing uses r's buffers any more. The error is an
-// *ExchangeError.
+// *ExchangeError, or wraps ErrNoRoom.
 func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return &ExchangeError{Sent: false, Err: err}
@@ -111,6 +112,8 @@ func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) erro
 	switch {
 	case x.err == nil:
 		return nil
+	case errors.Is(x.err, ErrNoRoom):
+		return x.err
 	case ctx.Err() != nil: // it is why the connection was interrupted
 		return &ExchangeError{Sent: true, Err: ctx.Err()}
 	default:

@@ -33,7 +33,7 @@ func TestDecompressedSizeIsBounded(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			d := decompressor{limit: limit}
+			d := Decompressor{limit: limit}
 			if _, err := d.decompress(int8(codec), compressed.Bytes()); err == nil {
 				t.Errorf("%d bytes out of %d were accepted", len(d.buffer), compressed.Len())
 			}
@@ -175,7 +175,7 @@ func TestReadsFromBrokerWhatWriterWrote(t *testing.T) {
 func TestSnappyWithoutFraming(t *testing.T) {
 	for _, size := range []int{0, 5, 100_000} {
 		want := bytes.Repeat([]byte("s"), size)
-		var d decompressor
+		var d Decompressor
 		got, err := d.decompress(codecSnappy, snappy.Encode(nil, want))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: %d bytes, %v", size, len(got), err)

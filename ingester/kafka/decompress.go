@@ -26,16 +26,16 @@ var xerialMagic = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
 const xerialHeader = 16
 
-// decompressor decompresses one batch at a time into its own buffer, which
-// never grows past its limit.
-type decompressor struct {
+// Decompressor decompresses one batch at a time into its own buffer, which
+// never grows past its limit. The zero value is ready for use.
+type Decompressor struct {
 	limit  int // bytes; 0 means maxDecompressed
 	buffer []byte
 	zstd   *zstd.Decoder
 }
 
 // decompress returns the records; they are valid until the next call.
-func (d *decompressor) decompress(codec int8, data []byte) ([]byte, error) {
+func (d *Decompressor) decompress(codec int8, data []byte) ([]byte, error) {
 	var err error
 	if d.limit == 0 {
 		d.limit = maxDecompressed
@@ -65,7 +65,7 @@ func (d *decompressor) decompress(codec int8, data []byte) ([]byte, error) {
 
 var errTooMuch = errors.New("records are too many bytes")
 
-func (d *decompressor) stream(r io.ReadCloser) error {
+func (d *Decompressor) stream(r io.ReadCloser) error {
 	defer func() { _ = r.Close() }()
 	d.buffer = d.buffer[:0]
 	for {
@@ -83,7 +83,7 @@ func (d *decompressor) stream(r io.ReadCloser) error {
 	}
 }
 
-func (d *decompressor) snappy(data []byte) error {
+func (d *Decompressor) snappy(data []byte) error {
 	d.buffer = d.buffer[:0]
 	if len(data) < xerialHeader || !bytes.HasPrefix(data, xerialMagic) {
 		return d.snappyBlock(data)
@@ -104,7 +104,7 @@ func (d *decompressor) snappy(data []byte) error {
 	return nil
 }
 
-func (d *decompressor) snappyBlock(block []byte) error {
+func (d *Decompressor) snappyBlock(block []byte) error {
 	n, err := snappy.DecodedLen(block)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (d *decompressor) snappyBlock(block []byte) error {
 	return nil
 }
 
-func (d *decompressor) decodeZstd(data []byte) (err error) {
+func (d *Decompressor) decodeZstd(data []byte) (err error) {
 	if d.zstd == nil {
 		d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(d.limit)))
 		if err != nil {

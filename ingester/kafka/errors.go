@@ -25,6 +25,9 @@ const (
 // is a broker's answer.
 var ErrUnreachable = errors.New("no answer from Kafka")
 
+// ErrNoRoom says that the caller had no room for a response.
+var ErrNoRoom = errors.New("no room for a response")
+
 // ExchangeError is a request without a valid answer. It is ErrUnreachable, and
 // wraps the reason: the context's error, the connection's, or a malformed
 // response.

@@ -29,7 +29,9 @@ type request struct {
 	head      []byte // the request from its size on, up to the payload
 	payload   []byte // ends the request; read until the exchange is over
 	response  []byte // from the correlation id on; its capacity is reused
-	limit     int    // bytes of the largest response that is accepted
+	// room, unless it is nil, gives the response its buffer.
+	room  func(n int) []byte
+	limit int // bytes of the largest response that is accepted
 }
 
 // Instead of a partition's leader.
@@ -131,13 +133,28 @@ func (r *request) roundTrip(connection io.ReadWriter) error {
 	if n < 4 || n > int64(r.limit) {
 		return fmt.Errorf("read %s response: broker announces %d bytes, expected 4 to %d", r.key, n, r.limit)
 	}
-	r.response = slices.Grow(r.response[:0], int(n))[:n]
+	if err := r.makeRoom(int(n)); err != nil {
+		return err
+	}
 	if _, err := io.ReadFull(connection, r.response); err != nil {
 		return fmt.Errorf("read %s response: %w", r.key, err)
 	}
 	if id := int32(binary.BigEndian.Uint32(r.response)); id != r.correlation {
 		return fmt.Errorf("read %s response: it answers request %d, not %d", r.key, id, r.correlation)
 	}
+	return nil
+}
+
+func (r *request) makeRoom(n int) error {
+	if r.room == nil {
+		r.response = slices.Grow(r.response[:0], n)[:n]
+		return nil
+	}
+	buffer := r.room(n)
+	if buffer == nil {
+		return fmt.Errorf("%w of %d bytes", ErrNoRoom, n)
+	}
+	r.response = buffer[:n]
 	return nil
 }
 

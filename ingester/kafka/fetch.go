@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -34,6 +35,12 @@ type FetchRequest struct {
 	MaxWait  time.Duration
 	// Uncommitted also asks for what is behind the first open transaction.
 	Uncommitted bool
+	// Room, unless it is nil, gives the buffer for the response, of n bytes or
+	// more, once its size is known and before any of it is read. With nil for a
+	// buffer the response is thrown away, its connection with it, and Fetch
+	// returns ErrNoRoom. The buffer stays its giver's, and must not change as
+	// long as the response's records are read.
+	Room func(n int) []byte
 
 	request  request
 	response FetchResponse
@@ -51,6 +58,16 @@ type FetchResponse struct {
 	Records []byte
 }
 
+// LeaderEpoch is that of the leader which appended the first of the records,
+// -1 when it is unknown or there are none. (No checksum covers it: leaders set
+// it when they append.)
+func (f *FetchResponse) LeaderEpoch() int32 {
+	if len(f.Records) < atMagic {
+		return -1
+	}
+	return int32(binary.BigEndian.Uint32(f.Records[atLeaderEpoch:]))
+}
+
 // AbortedTransaction is one whose records, from FirstOffset to its abort
 // marker, nobody may see.
 type AbortedTransaction struct {
@@ -63,12 +80,13 @@ type AbortedTransaction struct {
 //
 // The error wraps the code that the leader answered (OffsetOutOfRange,
 // UnknownTopic, NotLeader, FencedLeaderEpoch, UnknownLeaderEpoch, …), or is
-// ErrUnreachable.
+// ErrUnreachable or ErrNoRoom.
 func (c *Client) Fetch(ctx context.Context, f *FetchRequest) (*FetchResponse, error) {
 	r := &f.request
 	r.topic, r.partition, r.limit = f.Topic, f.Partition, f.MaxBytes+largestBatch
-	if cap(r.response) > 2*f.MaxBytes+smallResponse {
-		r.response = nil // an unusually large batch came last time
+	r.room = f.Room
+	if f.Room != nil || cap(r.response) > 2*f.MaxBytes+smallResponse {
+		r.response = nil // it is another's, or an unusually large batch came last time
 	}
 	c.begin(r, protocol.Fetch, fetchVersion, false)
 	h := appendInt32(r.head, -1) // no replica
@@ -96,6 +114,9 @@ func (c *Client) Fetch(ctx context.Context, f *FetchRequest) (*FetchResponse, er
 	err := c.do(ctx, r, f.MaxWait+requestTimeout)
 	if err == nil {
 		err = parseFetch(&f.response, r.response, f.Topic, f.Partition)
+	}
+	if f.Room != nil {
+		r.response = nil
 	}
 	c.layout.suspect(err)
 	if err != nil {

@@ -30,7 +30,7 @@ func FuzzBatchReader(f *testing.F) {
 		}
 		var reader BatchReader
 		var r Record
-		reader.codecs.limit = 1 << 20
+		reader.own.limit = 1 << 20
 		reader.Reset(data, from, []AbortedTransaction{{ProducerID: 1, FirstOffset: firstAborted}})
 		for previous := from; ; {
 			batch, err := reader.Next()
@@ -112,6 +112,9 @@ func FuzzResponses(f *testing.F) {
 		}
 		if offset, err := parseListOffsets(data, "t", 0); err == nil && offset < 0 {
 			t.Errorf("offset %d", offset)
+		}
+		if end, err := parseEpochEnd(data, "t", 0); err == nil && end < -1 {
+			t.Errorf("epoch ends at %d", end)
 		}
 		if offset, err := parseProduce(data, "t", 0); err == nil && offset < 0 {
 			t.Errorf("base offset %d", offset)

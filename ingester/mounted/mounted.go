@@ -9,11 +9,13 @@
 // wrote are read as they are.
 //
 // A change that can't be read, or that makes no sense to who asked for the
-// files, is logged and counted, and what was good before stays in use.
+// files, is logged and counted, and what was good before stays in use. Where
+// the files are independent of each other, as those of several clients are, a
+// Partial lets the good ones, and the removal of others, take effect.
 package mounted
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -62,21 +64,42 @@ func (v *Value[T]) Get() T { return *v.current.Load() }
 // name says in metrics and logs what the files are for; it must be used once.
 // parse is called by one goroutine at a time, with files that it may keep. Its
 // errors, and those of reading, name the path.
+//
+// When parse returns a *Partial, Open returns it beside the value, which is
+// kept up to date all the same: the caller says whether it is good enough.
 func Open[T any](w *Watcher, name string, parse func([]File) (T, error), paths ...string) (*Value[T], error) {
 	value := &Value[T]{}
 	s := &source{name: name, paths: paths, apply: func(files []File) error {
 		parsed, err := parse(files)
-		if err == nil {
+		if err == nil || isPartial(err) {
 			value.current.Store(&parsed)
 		}
 		return err
 	}}
 	if _, err := s.load(); err != nil {
-		return nil, fmt.Errorf("load %s: %w", name, err)
+		return nil, err
 	}
 	w.sources = append(w.sources, s)
 	w.metrics.opened(name)
+	if s.partial != nil {
+		w.leftOut(s)
+		return value, s.partial
+	}
 	return value, nil
+}
+
+// Partial is the error of a parse whose value is to be used, although not all
+// files are in it.
+type Partial struct {
+	// Errs say what is wrong, and with which file.
+	Errs []error
+}
+
+func (p *Partial) Error() string { return errors.Join(p.Errs...).Error() }
+
+func isPartial(err error) bool {
+	var partial *Partial
+	return errors.As(err, &partial)
 }
 
 // source is the files behind one value.
@@ -84,10 +107,13 @@ type source struct {
 	name  string
 	paths []string
 	apply func([]File) error
-	last  []File // of which the value was made
+
+	last    []File   // of which the value was made
+	partial *Partial // what was left out of them
 }
 
-// load reads the files and applies them if they have changed.
+// load reads the files and applies them if they have changed. The error is why
+// they are not in use at all.
 func (s *source) load() (changed bool, err error) {
 	files, err := read(s.paths)
 	if err != nil {
@@ -96,9 +122,10 @@ func (s *source) load() (changed bool, err error) {
 	if s.last != nil && slices.EqualFunc(files, s.last, File.equal) {
 		return false, nil
 	}
-	if err := s.apply(files); err != nil {
+	var partial *Partial
+	if err := s.apply(files); err != nil && !errors.As(err, &partial) {
 		return false, err
 	}
-	s.last = files
+	s.last, s.partial = files, partial
 	return true, nil
 }

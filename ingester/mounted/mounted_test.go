@@ -99,8 +99,8 @@ func TestOpenNamesWhatItCannotUse(t *testing.T) {
 	mount := newVolume(t, map[string]string{"a": "bad"})
 	w := New(slog.New(slog.DiscardHandler), prometheus.NewPedanticRegistry())
 	for path, want := range map[string]string{
-		mount.path("a"): "load tokens: parse " + mount.path("a") + ": it is bad",
-		mount.path("b"): "load tokens: read " + mount.path("b") + ": no such file or directory",
+		mount.path("a"): "parse " + mount.path("a") + ": it is bad",
+		mount.path("b"): "read " + mount.path("b") + ": no such file or directory",
 	} {
 		if _, err := Open(w, "tokens", join, path); err == nil || err.Error() != want {
 			t.Errorf("Open(%q) = %v, want %q", path, err, want)
@@ -162,6 +162,52 @@ func TestBadFilesLeaveTheLastGoodOnesInUse(t *testing.T) {
 	in.waitFor(t, "a failure to read", func() bool { return in.failures() > count })
 	mount.update(map[string]string{"a": "2"})
 	in.waitForValue(t, "a=2 ")
+}
+
+// joinGood leaves out bad files, and no others.
+func joinGood(files []File) (string, error) {
+	var text strings.Builder
+	var errs []error
+	for _, f := range files {
+		switch {
+		case f.Err != nil:
+			errs = append(errs, f.Err)
+		case string(f.Content) == "bad":
+			errs = append(errs, fmt.Errorf("parse %s: it is bad", f.Path))
+		default:
+			fmt.Fprintf(&text, "%s=%s ", filepath.Base(f.Path), f.Content)
+		}
+	}
+	if len(errs) > 0 {
+		return text.String(), &Partial{errs}
+	}
+	return text.String(), nil
+}
+
+func TestPartialValueIsUsedAndToldOf(t *testing.T) {
+	mount := newVolume(t, map[string]string{"a": "1", "b": "bad"})
+	var log bytes.Buffer
+	w := New(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewPedanticRegistry())
+	value, err := Open(w, "test", joinGood, mount.dir)
+	if !isPartial(err) || value.Get() != "a=1 " {
+		t.Fatalf("Open = %q, %v", value.Get(), err)
+	}
+	message := func(name string) string { return "parse " + mount.path(name) + ": it is bad" }
+	if strings.Count(log.String(), message("b")) != 1 {
+		t.Errorf("the log is\n%s", &log)
+	}
+	failures := func() float64 { return testutil.ToFloat64(w.metrics.failures.WithLabelValues("test")) }
+	mount.update(map[string]string{"c": "bad", "d": "2"})
+	w.reload()
+	w.reload()
+	if value.Get() != "d=2 " || failures() != 2 || strings.Count(log.String(), message("c")) != 1 {
+		t.Errorf("the value is %q after %v failures, the log\n%s", value.Get(), failures(), &log)
+	}
+	mount.update(map[string]string{"c": "3"})
+	w.reload()
+	if value.Get() != "c=3 " || failures() != 2 {
+		t.Errorf("the value is %q after %v failures", value.Get(), failures())
+	}
 }
 
 // A directory that is a link into the volume, as that of a key with a slash,

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,10 +20,13 @@ type File struct {
 	// Path is the file's, as it was asked for.
 	Path    string
 	Content []byte
+	// Err is why a file of a directory could not be read; that of any other
+	// path is returned instead.
+	Err error
 }
 
 func (f File) equal(other File) bool {
-	return f.Path == other.Path && bytes.Equal(f.Content, other.Content)
+	return f.Path == other.Path && bytes.Equal(f.Content, other.Content) && fmt.Sprint(f.Err) == fmt.Sprint(other.Err)
 }
 
 // read reads the files at paths, with those of one directory from one
@@ -32,7 +36,8 @@ func read(paths []string) ([]File, error) {
 	for {
 		generations := generations{}
 		files, err := generations.readAll(paths)
-		if err == nil || generations.current() {
+		allRead := err == nil && !slices.ContainsFunc(files, func(f File) bool { return f.Err != nil })
+		if allRead || generations.current() {
 			return files, err
 		}
 	}
@@ -93,11 +98,11 @@ func (g generations) append(files []File, path string) ([]File, error) {
 		return g.appendDirectory(files, path)
 	}
 	content, err := readFile(target)
-	return append(files, File{path, content}), err
+	return append(files, File{Path: path, Content: content}), err
 }
 
 // appendDirectory appends the files of a directory; what is hidden, or no
-// regular file, isn't one.
+// regular file, isn't one. One that can't be read says nothing about the others.
 func (g generations) appendDirectory(files []File, directory string) ([]File, error) {
 	target, err := g.of(directory)
 	if err != nil {
@@ -112,12 +117,15 @@ func (g generations) appendDirectory(files []File, directory string) ([]File, er
 		if strings.HasPrefix(name, ".") {
 			continue
 		}
-		switch content, err := readFile(filepath.Join(target, name)); {
-		case err == nil:
-			files = append(files, File{filepath.Join(directory, name), content})
-		case !errors.Is(err, errNotRegular):
-			return nil, fmt.Errorf("%s: %w", name, err)
+		content, err := readFile(filepath.Join(target, name))
+		if errors.Is(err, errNotRegular) {
+			continue
 		}
+		path := filepath.Join(directory, name)
+		if err != nil {
+			content, err = nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		files = append(files, File{path, content, err})
 	}
 	return files, nil
 }

@@ -1,6 +1,8 @@
 package mounted
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,13 +31,13 @@ func TestRead(t *testing.T) {
 		paths []string
 		want  []File
 	}{
-		"a file":                        {[]string{plain + "/a"}, []File{{plain + "/a", []byte("1")}}},
-		"files in the order of paths":   {[]string{plain + "/b", plain + "/a"}, []File{{plain + "/b", []byte("2")}, {plain + "/a", []byte("1")}}},
-		"a hidden file that is named":   {[]string{plain + "/.hidden"}, []File{{plain + "/.hidden", []byte("x")}}},
-		"a directory, without the rest": {[]string{plain + "/"}, []File{{plain + "/a", []byte("1")}, {plain + "/b", []byte("2")}}},
+		"a file":                        {[]string{plain + "/a"}, []File{{plain + "/a", []byte("1"), nil}}},
+		"files in the order of paths":   {[]string{plain + "/b", plain + "/a"}, []File{{plain + "/b", []byte("2"), nil}, {plain + "/a", []byte("1"), nil}}},
+		"a hidden file that is named":   {[]string{plain + "/.hidden"}, []File{{plain + "/.hidden", []byte("x"), nil}}},
+		"a directory, without the rest": {[]string{plain + "/"}, []File{{plain + "/a", []byte("1"), nil}, {plain + "/b", []byte("2"), nil}}},
 		"an empty directory":            {[]string{empty}, []File{}},
-		"files of a volume":             {[]string{mount.path("tls.crt"), mount.path("tls.key")}, []File{{mount.path("tls.crt"), []byte("certificate")}, {mount.path("tls.key"), []byte("key")}}},
-		"a whole volume":                {[]string{mount.dir}, []File{{mount.path("tls.crt"), []byte("certificate")}, {mount.path("tls.key"), []byte("key")}}},
+		"files of a volume":             {[]string{mount.path("tls.crt"), mount.path("tls.key")}, []File{{mount.path("tls.crt"), []byte("certificate"), nil}, {mount.path("tls.key"), []byte("key"), nil}}},
+		"a whole volume":                {[]string{mount.dir}, []File{{mount.path("tls.crt"), []byte("certificate"), nil}, {mount.path("tls.key"), []byte("key"), nil}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := read(tc.paths)
@@ -68,7 +70,6 @@ func TestReadRefuses(t *testing.T) {
 		"a link to nowhere":        {broken, broken + ": no such file or directory"},
 		"a pipe":                   {pipe, pipe + ": it is no regular file"},
 		"more than a Secret holds": {large, large + ": it is larger than 1048576 bytes"},
-		"a link in the directory":  {dir, "read " + dir + ": broken: no such file or directory"},
 		"a path through a file":    {large + "/x", "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,6 +78,27 @@ func TestReadRefuses(t *testing.T) {
 				t.Errorf("read(%q) = %v, want an error with %q", tc.path, err, tc.want)
 			}
 		})
+	}
+}
+
+// What can't be read in a directory says so, and hides nothing of the rest.
+func TestReadLeavesOutWhatItCannotReadOfADirectory(t *testing.T) {
+	dir := t.TempDir()
+	err := errors.Join(os.Symlink("nowhere", filepath.Join(dir, "broken")), os.WriteFile(filepath.Join(dir, "good"), []byte("1"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := read([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		got = append(got, fmt.Sprintf("%s=%s %v", filepath.Base(f.Path), f.Content, f.Err))
+	}
+	want := []string{"broken= read " + dir + "/broken: no such file or directory", "good=1 <nil>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("read (-want +got):\n%s", diff)
 	}
 }
 

@@ -32,7 +32,7 @@ func (w *Watcher) Run(ctx context.Context) {
 			return
 		case <-events:
 			settled.Reset(w.settle)
-		case _ = <-lost: // of its notices; which, doesn't matter
+		case <-lost: // some of its notices; which, doesn't matter
 			settled.Reset(w.settle)
 		case <-settled.C:
 			w.reload()
@@ -71,10 +71,25 @@ func (w *Watcher) reload() {
 			w.logger.Error("changed files can't be used; what they said before stays in use", "files", s.name, "error", err)
 			continue
 		}
-		w.metrics.lastSuccess.WithLabelValues(s.name).SetToCurrentTime()
 		if changed {
 			w.metrics.reloads.WithLabelValues(s.name).Inc()
 			w.logger.Info("changed files are in use", "files", s.name)
+			w.leftOut(s)
 		}
+		if s.partial != nil {
+			w.metrics.failures.WithLabelValues(s.name).Inc()
+			continue
+		}
+		w.metrics.lastSuccess.WithLabelValues(s.name).SetToCurrentTime()
+	}
+}
+
+// leftOut tells of the files that are not in use, while the others are.
+func (w *Watcher) leftOut(s *source) {
+	if s.partial == nil {
+		return
+	}
+	for _, err := range s.partial.Errs {
+		w.logger.Error("file can't be used and is left out; what it said before holds no more", "files", s.name, "error", err)
 	}
 }

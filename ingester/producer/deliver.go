@@ -95,7 +95,7 @@ func (w *worker) retry(ctx context.Context, attempt int, deadline time.Time, err
 	if ctx.Err() != nil || time.Until(deadline) <= delay {
 		return false
 	}
-	w.metrics.retries.WithLabelValues(reason(err)).Inc()
+	w.metrics.retries.WithLabelValues(label(err)).Inc()
 	w.troubled(ctx, "record batch not acknowledged, retrying", err, "partition", w.partition, "attempt", attempt+1)
 	return wait(ctx, delay)
 }

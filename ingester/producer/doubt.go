@@ -135,7 +135,7 @@ func (w *worker) resolve(ctx context.Context, fence int64) {
 // waiting: it is looked for once more.
 func (w *worker) decide(ctx context.Context, why error) {
 	d := w.doubt
-	searching, cancel := w.outlive(ctx)
+	searching, cancel := w.searching.outlive(ctx)
 	defer cancel()
 	if found, err := w.look(searching, -1); !found {
 		w.unknown(ctx, d, errors.Join(why, err))

@@ -114,16 +114,18 @@ type letters struct {
 	fail error
 }
 
-func (l *letters) Put(_ context.Context, letter record.DeadLetter) error {
+func (l *letters) Put(_ context.Context, letters []record.DeadLetter) []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
-		return l.fail
+		return slices.Repeat([]error{l.fail}, len(letters))
 	}
-	for i, r := range letter.Records {
-		letter.Records[i] = slices.Clone(r)
+	for _, letter := range letters {
+		for i, r := range letter.Records {
+			letter.Records[i] = slices.Clone(r)
+		}
+		l.put = append(l.put, letter)
 	}
-	l.put = append(l.put, letter)
 	return nil
 }
 

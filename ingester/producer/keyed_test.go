@@ -27,31 +27,6 @@ func keyed(t testing.TB, id string, records ...string) *record.Batch {
 	return b
 }
 
-func TestKeys(t *testing.T) {
-	k, err := newKeys("tenant.id")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for text, want := range map[string]string{
-		`{"tenant":{"id":"caf\u00e9"}}`: "café",
-		`{"tenant":{"id":""}}`:          "",
-		`{"tenant":{"id":-1.50}}`:       "-1.50",
-		`{"tenant":{"id":true}}`:        "true",
-		`{"tenant":{"id":null}}`:        "no key",
-		`{"tenant":{"id":[1]}}`:         "no key",
-		`{"tenant":{"id":{}}}`:          "no key",
-		`{"tenant":"id"}`:               "no key",
-	} {
-		got := "no key"
-		if key, found := k.of([]byte{}, []byte(text)); found {
-			got = string(key)
-		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
-		}
-	}
-}
-
 // The records of a key are where Kafka's partitioner has them, in the order in
 // which they came, whatever fails; those of a request without a key stay
 // together.
@@ -216,6 +191,9 @@ func TestHardDeadlineEmptiesTheLanes(t *testing.T) {
 		}
 		if source.reserved() != 0 || buried != 20 {
 			t.Errorf("%d bytes were not released, %d records dead-lettered", source.reserved(), buried)
+		}
+		if len(l.put) != len(batches) {
+			t.Errorf("%d dead letters, want one for each of %d requests, whose records were for several partitions", len(l.put), len(batches))
 		}
 	})
 }

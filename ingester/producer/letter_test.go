@@ -1,7 +1,10 @@
 package producer
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +59,40 @@ func TestOneBadRecordIsDeadLettered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Dead letters are logged, with what one looks for them by, but not each of
+// many.
+func TestDeadLettersAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t)
+		s.refuse = func(v string) error {
+			if strings.Contains(v, "bad") {
+				return kafkago.InvalidRecord
+			}
+			return nil
+		}
+		left := newBatch(t, "left", "bad1", "good", "bad2")
+		left.Leave()
+		source := newSource(left)
+		source.close()
+		p := newProducer(t, small, s, source, Options{DeadLetters: &letters{}, Acknowledge: config.AcknowledgeQueued})
+		var log bytes.Buffer
+		p.logger = slog.New(slog.NewTextHandler(&log, nil))
+		if err := p.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		var told []string
+		for line := range strings.Lines(log.String()) {
+			if strings.Contains(line, "records dead-lettered") {
+				told = append(told, line)
+			}
+		}
+		want := "level=WARN"
+		if len(told) != 1 || !strings.Contains(told[0], want) || !strings.Contains(told[0], "topic=logs partition=0 batch=left firstRecord=0 records=1 unknown=false reason=") {
+			t.Errorf("the log tells %d times of dead letters:\n%s", len(told), &log)
+		}
+	})
 }
 
 // What can't be delivered and not be dead-lettered is lost, which is counted.

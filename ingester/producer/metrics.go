@@ -1,10 +1,14 @@
 package producer
 
 import (
+	"context"
 	"errors"
+	"strings"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -43,7 +47,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(first, factor, n),
 		})
 	}
-	return &metrics{
+	m := &metrics{
 		records:      f.NewCounter(counter("acknowledged_records_total", "Records that the required replicas have acknowledged.")),
 		bytes:        f.NewCounter(counter("acknowledged_bytes_total", "Bytes, as sent, of the record batches that the required replicas have acknowledged.")),
 		batches:      f.NewCounter(counter("acknowledged_batches_total", "Record batches that the required replicas have acknowledged.")),
@@ -60,6 +64,43 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		duration:     histogram("produce_duration_seconds", "Time from sending a record batch to its answer, one attempt.", 0.0005, 2, 16),
 		delivery:     histogram("delivery_duration_seconds", "Time from the receipt of a request's records to the acknowledgement of all of them.", 0.001, 2, 18),
 		reachable:    gauge("kafka_reachable", "1 when a broker answered the last request, 0 when none did."),
+	}
+	m.begin()
+	return m
+}
+
+// Codes that brokers are known to answer Produce with: those after which it is
+// tried again, and those after which it is not.
+var (
+	passing = []kafka.Error{
+		kafkago.UnknownTopicOrPartition, kafkago.LeaderNotAvailable, kafkago.NotLeaderForPartition, kafkago.RequestTimedOut,
+		kafkago.NotEnoughReplicas, kafkago.NotEnoughReplicasAfterAppend, kafkago.KafkaStorageError, kafkago.ThrottlingQuotaExceeded,
+	}
+	lasting = []kafka.Error{
+		kafkago.MessageSizeTooLarge, kafkago.RecordListTooLarge, kafkago.InvalidTopic, kafkago.InvalidTimestamp, kafkago.InvalidRecord,
+		kafkago.PolicyViolation, kafkago.UnsupportedCompressionType, kafkago.TopicAuthorizationFailed, kafkago.ClusterAuthorizationFailed,
+	}
+)
+
+// begin lets the series of every reason that is known begin at 0, so that the
+// first event is an increase.
+func (m *metrics) begin() {
+	for _, code := range passing {
+		m.retries.WithLabelValues(label(code))
+		m.refused.WithLabelValues(label(code))
+	}
+	for _, code := range lasting {
+		m.refused.WithLabelValues(label(code))
+	}
+	for _, err := range []error{context.DeadlineExceeded, kafka.ErrUnreachable} {
+		m.retries.WithLabelValues(label(err))
+		m.refused.WithLabelValues(label(err))
+	}
+	for _, err := range []error{errJournal, errOverdue, errStopped} {
+		m.refused.WithLabelValues(label(err))
+	}
+	for _, how := range []string{"found", "absent", "unknown"} {
+		m.doubts.WithLabelValues(how)
 	}
 }
 
@@ -81,17 +122,21 @@ func (m *metrics) failed(records int, err error) {
 		m.unknown.Add(float64(records))
 		return
 	}
-	m.refused.WithLabelValues(reason(err)).Add(float64(records))
+	m.refused.WithLabelValues(label(err)).Add(float64(records))
 }
 
-// reason names an error in a word, for a metric's label.
-func reason(err error) string {
+// label names an error for a metric's label, in kebab-case.
+func label(err error) string {
 	switch {
 	case errors.Is(err, errJournal):
 		return "journal"
 	case errors.Is(err, errStopped):
-		return errStopped.Error()
+		return "stopped"
+	case errors.Is(err, errOverdue):
+		return "overdue"
 	default:
-		return kafka.Reason(err)
+		return strings.ToLower(strings.Join(strings.FieldsFunc(kafka.Reason(err), notInWord), "-"))
 	}
 }
+
+func notInWord(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }

@@ -65,7 +65,7 @@ func New(cfg config.Producer, topic string, client Client, source Source, option
 	if err != nil {
 		return nil, err
 	}
-	keys, err := newKeys(cfg.KeyField)
+	keys, err := record.KeyOf(cfg.KeyField)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +76,13 @@ func New(cfg config.Producer, topic string, client Client, source Source, option
 		builders: builders,
 		logger:   logger, metrics: newMetrics(reg),
 		trouble: rate.Sometimes{First: 1, Interval: logInterval},
+		burials: rate.Sometimes{First: 1, Interval: logInterval},
 		turn:    make(chan struct{}, 1),
 		lull:    make(chan struct{}, 1),
 		drained: make(chan struct{}),
+
+		searching: extension{most: searchesOutlast},
+		burying:   extension{most: lettersOutlast},
 	}
 	p.answered() // nothing is on its way yet
 	p.routes = &routes{Producer: p}

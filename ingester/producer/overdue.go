@@ -74,14 +74,16 @@ func (p *Producer) giveBackSections(ctx context.Context, partition int32, sectio
 	p.logger.Error("records given up before they were sent", "topic", p.topic, "partition", partition, "requests", len(sections), "records", records, "reason", reason)
 	err := fmt.Errorf("%w: %w", record.ErrNotDelivered, reason)
 	settlement := p.settlement(partition, sections)
+	var settled []*request
 	for _, s := range sections {
 		if !s.request.kept(err) {
-			p.metrics.refused.WithLabelValues(reason.Error()).Add(float64(s.len()))
+			p.metrics.refused.WithLabelValues(label(reason)).Add(float64(s.len()))
 		}
 		if s.request.fail(failure{s, partition, err, settlement}) {
-			p.complete(ctx, s.request)
+			settled = append(settled, s.request)
 		}
 	}
+	p.complete(ctx, settled...)
 	return records
 }
 

@@ -16,7 +16,7 @@ const (
 // make the same bytes.
 type parcel struct {
 	builder  *kafka.BatchBuilder
-	keys     keys
+	keys     record.Key
 	sections []section
 
 	batch string // whose headers these are
@@ -76,11 +76,11 @@ func (p *parcel) headersOf(b *record.Batch) []record.Header {
 }
 
 func (p *parcel) keyOf(value []byte) []byte {
-	if !p.keys.wanted {
+	if p.keys == nil {
 		return nil
 	}
 	p.key = p.key[:0]
-	key, found := p.keys.of(p.key, value)
+	key, found := p.keys(p.key, value)
 	p.key = key
 	if !found {
 		return nil

@@ -77,7 +77,7 @@ type Producer struct {
 	topic       string
 	cfg         config.Producer
 	limits      limits
-	keys        keys
+	keys        record.Key
 	client      Client
 	source      Source
 	deadLetters DeadLetters
@@ -87,6 +87,7 @@ type Producer struct {
 	logger      *slog.Logger
 	metrics     *metrics
 	trouble     rate.Sometimes           // logs of what is retried
+	burials     rate.Sometimes           // logs of dead letters
 	turn        chan struct{}            // held by the worker that collects
 	lull        chan struct{}            // a token: nothing is on its way, or something has been answered since the last collection
 	builders    chan *kafka.BatchBuilder // those that no worker uses
@@ -94,8 +95,8 @@ type Producer struct {
 	unreachable atomic.Bool
 	drained     chan struct{} // closed when the source has ended
 	drain       sync.Once
-	ending      sync.Once // sets end
-	end         time.Time // of what may outlast the hard deadline
+	searching   extension // of the hard deadline, for searches
+	burying     extension // likewise, for dead letters
 }
 
 // Run delivers until the source has ended and all that was taken is completed;
@@ -105,7 +106,7 @@ type Producer struct {
 //
 // The end of ctx is the hard deadline: what is in hand, in the source or left
 // of an earlier run is completed as not delivered, or as unknown if it may have
-// reached a broker, within 5 s more, and Run returns the context's error. In
+// reached a broker, within 8 s more, and Run returns the context's error. In
 // both cases every goroutine has ended. Run is called once.
 func (p *Producer) Run(ctx context.Context) error {
 	expiring, expired := context.WithCancel(ctx)
@@ -152,14 +153,14 @@ func (p *Producer) startWorkers(ctx context.Context, topic kafka.Topic, started 
 		w := newWorker(p, partition, topic.ID)
 		w.reopened = p.reopened[partition]
 		delete(p.reopened, partition)
-		if p.keys.wanted {
+		if p.keys != nil {
 			w.feed = p.routes.lane(partition)
 		} else {
 			w.feed = &turns{Producer: p}
 		}
 		workers.Go(func() { w.run(ctx) })
 	}
-	if first && *started > 0 && p.keys.wanted {
+	if first && *started > 0 && p.keys != nil {
 		workers.Go(func() { p.routes.run(ctx) })
 	}
 }

@@ -298,11 +298,14 @@ type fewLetters struct {
 	room int
 }
 
-func (l *fewLetters) Put(context.Context, record.DeadLetter) error {
+func (l *fewLetters) Put(_ context.Context, letters []record.DeadLetter) []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.room--; l.room < 0 {
-		return errors.New("full")
+	errs := make([]error, len(letters))
+	for i := range letters {
+		if l.room--; l.room < 0 {
+			errs[i] = errors.New("full")
+		}
 	}
-	return nil
+	return errs
 }

@@ -108,7 +108,7 @@ func (r *routes) partitions(b *record.Batch, lanes []*lane) (partitions, ends []
 	sticky := int32(-1)
 	buffer := make([]byte, 0, 64)
 	for i := range partitions {
-		key, found := r.keys.of(buffer[:0], b.Record(i))
+		key, found := r.keys(buffer[:0], b.Record(i))
 		switch {
 		case found:
 			partitions[i] = kafka.PartitionOf(key, len(lanes))

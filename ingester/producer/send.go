@@ -122,12 +122,14 @@ func (w *worker) giveUp(ctx context.Context, sections []section, err error) {
 func (w *worker) failed(ctx context.Context, sections []section, err error) {
 	err = fmt.Errorf("partition %d of topic %q: %w", w.partition, w.topic, err)
 	settlement := w.settlement(w.partition, sections)
+	var settled []*request
 	for _, s := range sections {
 		if !s.request.kept(err) {
 			w.metrics.failed(s.len(), err)
 		}
 		if s.request.fail(failure{s, w.partition, err, settlement}) {
-			w.complete(ctx, s.request)
+			settled = append(settled, s.request)
 		}
 	}
+	w.complete(ctx, settled...)
 }

@@ -36,6 +36,7 @@ type Queue struct {
 
 	mu      sync.Mutex
 	closed  bool
+	over    bool  // nothing is put any more, whoever holds a reservation
 	unput   int64 // reserved bytes that may still be put
 	put     int64 // reserved bytes of batches that were put and not released
 	drained drainRate
@@ -57,8 +58,8 @@ func (q *Queue) MaxBytes() int64 { return fairness * q.maxBytes / (fairness + 1)
 
 // Put appends a batch, for which b.Reserved bytes are reserved in b.Account, and
 // hands it over to whoever takes it. A reservation that was granted before
-// Close may still be put after it. The only error is a batch without its
-// reservation.
+// Close may still be put after it, but not after CloseNow: record.ErrClosed.
+// The only other error is a batch without its reservation.
 func (q *Queue) Put(b *record.Batch) error {
 	a, ours := b.Account.(*account)
 	if !ours || a.queue != q {
@@ -68,6 +69,9 @@ func (q *Queue) Put(b *record.Batch) error {
 	defer q.mu.Unlock()
 	if b.Reserved <= 0 || b.Reserved > a.unput {
 		return fmt.Errorf("put batch %s: it claims %d reserved bytes, but %d are reserved", b.ID, b.Reserved, a.unput)
+	}
+	if q.over {
+		return fmt.Errorf("put batch %s: %w", b.ID, record.ErrClosed)
 	}
 	if q.put == 0 {
 		q.drained.start()
@@ -90,6 +94,16 @@ func (q *Queue) Close() {
 	q.signalLocked()
 }
 
+// CloseNow is Close at a deadline: what is reserved can't be put any more, so
+// that whoever empties the queue after it leaves nothing behind that a client
+// would take for accepted.
+func (q *Queue) CloseNow() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed, q.over = true, true
+	q.signalLocked()
+}
+
 // signalLocked wakes one taker if there is anything to see.
 func (q *Queue) signalLocked() {
 	if q.lenLocked() == 0 && !q.endedLocked() {
@@ -103,7 +117,7 @@ func (q *Queue) signalLocked() {
 
 // endedLocked reports whether no batch can come any more.
 func (q *Queue) endedLocked() bool {
-	return q.closed && q.unput == 0 && q.lenLocked() == 0
+	return q.closed && (q.over || q.unput == 0) && q.lenLocked() == 0
 }
 
 func (q *Queue) lenLocked() int { return len(q.batches) - q.head }

@@ -236,6 +236,29 @@ func TestNothingReservedIsLostWhenTheQueueCloses(t *testing.T) {
 	}
 }
 
+// At the deadline of a drain the queue is emptied once: what is put later would
+// be acknowledged, and nobody would see it.
+func TestNothingIsPutAfterCloseNow(t *testing.T) {
+	q := New(1000, prometheus.NewRegistry())
+	first, late := batchOf(t, "first", 1), batchOf(t, "late", 2)
+	fill(t, q, first)
+	late.Account = q.NewAccount()
+	if err := late.Account.Reserve(late.Reserved); err != nil {
+		t.Fatal(err)
+	}
+	q.CloseNow()
+	if err := q.Put(late); !errors.Is(err, record.ErrClosed) {
+		t.Errorf("put after it: %v, want %v", err, record.ErrClosed)
+	}
+	if got := takeAll(t, q); got != "first" {
+		t.Errorf("took %q, want what was there", got)
+	}
+	if _, err := q.Take(t.Context(), nil, 1, 1, 0, nil); !errors.Is(err, io.EOF) {
+		t.Errorf("take: %v, want the end, whatever is reserved", err)
+	}
+	late.Account.Cancel(late.Reserved)
+}
+
 // Many writers and takers at once: every batch is taken exactly once, the
 // bound holds, and the end reaches every taker.
 func TestWritersAndTakersAtOnce(t *testing.T) {

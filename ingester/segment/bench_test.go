@@ -53,26 +53,68 @@ func logLines(base int64, n int) ([]byte, record.Span) {
 	return b.Bytes(), span
 }
 
-// BenchmarkOpenLongChain opens a chain of 10,000 segments.
+// BenchmarkOpenLongChain opens a chain of 100,000 segments, as a restart does.
 func BenchmarkOpenLongChain(b *testing.B) {
-	dir := b.TempDir()
-	d := openDirectory(b, dir)
-	c := openChain(b, d)
-	for range 10_000 {
-		appendRecords(b, c, 1)
-		seal(b, c)
-	}
-	b.Run("with the head hint", func(b *testing.B) {
-		for b.Loop() {
-			openChain(b, d)
-		}
-	})
-	b.Run("without", func(b *testing.B) {
-		for b.Loop() {
-			if err := removeIfExists(filepath.Join(dir, chainOf0, headName)); err != nil && !os.IsNotExist(err) {
+	for _, kind := range []string{"directory", "S3"} {
+		b.Run(kind, func(b *testing.B) {
+			const links = 100_000
+			s := openLong(b, kind, links)
+			open := func(b *testing.B) {
+				if next := openChain(b, s).NextOffset(); next != 5+2*links {
+					b.Fatalf("next offset is %d", next)
+				}
+			}
+			b.Run("without the head hint", func(b *testing.B) {
+				for b.Loop() {
+					open(b)
+				}
+			})
+			c := openChain(b, s)
+			last, err := readLink(b.Context(), s.files, c.partition, 5+2*(links-1))
+			if err != nil {
 				b.Fatal(err)
 			}
-			openChain(b, d)
+			c.writeHead(b.Context(), last)
+			b.Run("with it", func(b *testing.B) {
+				for b.Loop() {
+					open(b)
+				}
+			})
+		})
+	}
+}
+
+// openLong makes a chain by hand, since it would take minutes otherwise. Each
+// link lists 100 record batches.
+func openLong(b *testing.B, kind string, links int) *Store {
+	b.Helper()
+	root, prefix := b.TempDir(), newPrefix()
+	open := func() *Store { return openDirectory(b, root) }
+	if kind == "S3" {
+		server := s3(b)
+		root = filepath.Join(server.dir, s3Bucket, prefix)
+		open = func() *Store { return openS3(b, server.url(server.address, prefix), "") }
+	}
+	s := open()
+	c := openChain(b, s)
+	appendRecords(b, c, 2)
+	link := c.pending.link
+	for range 99 {
+		link.Batches = append(link.Batches, link.Batches[0])
+	}
+	link.Bytes, link.Checksum = link.UncompressedBytes, formatChecksum(0)
+	for i := range int64(links) {
+		link.BaseOffset = 5 + 2*i
+		link.NextOffset = link.BaseOffset + 2
+		link.DataPath = c.partition.dataPath(link.BaseOffset, noon, codecNone)
+		link.Totals = &Totals{Records: 2 * (i + 1), Bytes: link.Bytes * (i + 1)}
+		content, err := encodeLine(link)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(root, c.partition.linkPath(link.BaseOffset)), content, 0o644)
 		}
-	})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
 }

@@ -40,13 +40,18 @@ func openObjectStore(ctx context.Context, objects *blob.Bucket, staging string, 
 		return nil, err
 	}
 	b := newBucket(objects, staging)
-	create := func(staged, name string, content []byte) error { return b.create(ctx, staged, name, content) }
-	read := func(name string) ([]byte, error) { return readFile(ctx, b, name) }
-	remove := func(name string) error { return b.remove(context.WithoutCancel(ctx), name) }
-	if err := (contest{create, read, remove}).run(); err != nil {
+	if err := prove(ctx, b); err != nil {
 		return nil, err
 	}
 	return newStore(b, cfg, logger, reg)
+}
+
+// prove runs a contest in a store.
+func prove(ctx context.Context, s store) error {
+	create := func(staged, name string, content []byte) error { return s.create(ctx, staged, name, content) }
+	read := func(name string) ([]byte, error) { return readFile(ctx, s, name) }
+	remove := func(name string) error { return s.remove(context.WithoutCancel(ctx), name) }
+	return contest{create, read, remove}.run()
 }
 
 // openBucket takes the path of the URL as the prefix of all names.
@@ -67,21 +72,26 @@ func openBucket(ctx context.Context, address string) (*blob.Bucket, error) {
 	return objects, nil
 }
 
-// openReader opens a data directory, or an object store by its URL. What it
-// returns as done ends the use of the reader.
-func openReader(ctx context.Context, location string) (from reader, done func(), err error) {
+// openReader opens a store to look at it; see openFiles.
+func openReader(ctx context.Context, location string) (from readRemover, done func(), err error) {
+	return openFiles(ctx, location)
+}
+
+// openFiles opens a data directory that is there, or an object store by its
+// URL. What it returns as done ends its use.
+func openFiles(ctx context.Context, location string) (files store, done func(), err error) {
 	if !strings.Contains(location, "://") {
 		info, err := os.Stat(location)
 		if err == nil && !info.IsDir() {
 			err = fmt.Errorf("%q is no directory", location)
 		}
-		return &directory{root: location}, func() {}, err
+		return &directory{root: location, link: os.Link}, func() {}, err
 	}
 	objects, err := openBucket(ctx, location)
 	if err != nil {
 		return nil, nil, err
 	}
-	done = func() { _ = objects.Close() } // nothing was written
+	done = func() { _ = objects.Close() } // what is written is complete before
 	accessible, err := objects.IsAccessible(ctx)
 	if err == nil && !accessible {
 		err = fmt.Errorf("the bucket is not there: %w", fs.ErrNotExist)

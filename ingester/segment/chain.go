@@ -27,6 +27,7 @@ type Chain struct {
 	first     int64     // where the chain began
 	sealed    int64     // the chain's end
 	totals    Totals    // through the chain's end
+	epoch     int32     // of the leader that wrote the chain's end, -1 when unknown
 	retained  *retained // nil until Retain is called
 	pending   *pending
 	failed    error
@@ -43,7 +44,7 @@ type Chain struct {
 // storage's or firstOffset's; try again.
 func (s *Store) Open(ctx context.Context, topic, topicID string, number int32, firstOffset func(context.Context) (int64, error)) (*Chain, error) {
 	p := partition{topic, topicID, number}
-	c := &Chain{store: s, partition: p, dir: p.chainPath(), writer: rand.Text()}
+	c := &Chain{store: s, partition: p, dir: p.chainPath(), writer: rand.Text(), epoch: -1}
 	if err := c.open(ctx, firstOffset); err != nil {
 		return nil, fmt.Errorf("open chain of %v: %w", p, err)
 	}
@@ -62,7 +63,7 @@ func (c *Chain) open(ctx context.Context, firstOffset func(context.Context) (int
 		return err
 	}
 	c.first = header.FirstOffset
-	if err := c.findEnd(ctx, c.first); err != nil {
+	if err := c.findEnd(ctx, -1); err != nil {
 		return err
 	}
 	return c.removeLeftovers(ctx)
@@ -125,29 +126,40 @@ func (c *Chain) refuseLinksWithoutHeader(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := parseOffsetName(e.name); ok {
-			return damaged("%s has links, but no header: restore it from a backup", c.dir)
+		if _, ok := parseOffsetName(e.name); !ok {
+			continue
 		}
+		// A header that was made meanwhile is older than the link.
+		if _, err := readHeader(ctx, c.store.files, c.partition); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return damaged("%s has links, but no header: restore it from a backup", c.dir)
 	}
 	return nil
 }
 
-// findEnd finds the chain's end, from a link boundary on that was known or from
-// the head hint. It begins anew when retention has passed where it began.
+// findEnd finds the chain's end from an offset on that was an end before; -1 is
+// none. It begins anew when retention has passed where it began.
 func (c *Chain) findEnd(ctx context.Context, known int64) error {
 	for {
 		begin, err := readBoundaries(ctx, c.store.files, c.partition, c.first)
 		if err != nil {
 			return err
 		}
-		from := max(begin.links, known, c.readHead(ctx, begin.links))
+		if known < begin.links {
+			if known, err = c.walkFrom(ctx, begin.links); err != nil {
+				return err
+			}
+			c.totals = Totals{}
+		}
+		from := known
 		if err := c.walk(ctx, from, begin.data); err != nil {
 			return err
 		}
 		if passed, err := c.isBehindBoundary(ctx, from); err != nil || !passed {
 			return err
 		}
-		known = c.first
+		known = -1
 	}
 }
 
@@ -181,11 +193,11 @@ func (c *Chain) walk(ctx context.Context, offset, dataBegin int64) error {
 }
 
 func (c *Chain) passed(link Link) {
+	c.epoch = link.LeaderEpoch
 	if link.Totals != nil {
 		c.totals = *link.Totals
 	} else {
-		c.totals.Records += link.Records
-		c.totals.Bytes += link.Bytes
+		c.totals = c.totals.plus(link)
 	}
 }
 
@@ -226,6 +238,10 @@ func (c *Chain) NextOffset() int64 {
 	}
 	return c.sealed
 }
+
+// LeaderEpoch is that of the leader which wrote what the chain ends with, -1
+// when the chain does not say.
+func (c *Chain) LeaderEpoch() int32 { return c.epoch }
 
 // Close gives up what is not sealed, and removes what has been staged of it,
 // unless a link may name it.

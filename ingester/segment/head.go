@@ -3,6 +3,8 @@ package segment
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"path"
 )
 
@@ -16,19 +18,48 @@ type head struct {
 	NextOffset int64 `json:"nextOffset"`
 }
 
-// readHead returns an offset at which the chain has a link: the hint's, if the
-// link that it names bears it out, or where the links begin.
-func (c *Chain) readHead(ctx context.Context, begin int64) int64 {
+// walkFrom returns an offset before which every link is published: the hint's,
+// or that of the last link, or where the links begin.
+func (c *Chain) walkFrom(ctx context.Context, begin int64) (int64, error) {
+	if hinted, ok := c.readHead(ctx); ok {
+		return max(begin, hinted), nil
+	}
+	return c.lastLink(ctx, begin)
+}
+
+// readHead returns the hint's offset, if the link that it names bears it out.
+func (c *Chain) readHead(ctx context.Context) (int64, bool) {
 	var h head
 	document, err := readFile(ctx, c.store.files, path.Join(c.dir, headName))
 	if err != nil || json.Unmarshal(document, &h) != nil || h.Version != formatVersion {
-		return begin
+		return 0, false
 	}
 	link, err := readLink(ctx, c.store.files, c.partition, h.BaseOffset)
-	if err != nil || link.NextOffset != h.NextOffset {
-		return begin
+	return h.BaseOffset, err == nil && link.NextOffset == h.NextOffset && link.Totals != nil
+}
+
+// lastLink finds the last link by its name. All links before it are published:
+// whoever created it had seen to that, since a writer seals only where it has
+// walked to, and it goes on from its own link only when that is published. What
+// is before begin is in the place of a removed link, and no part of the chain.
+func (c *Chain) lastLink(ctx context.Context, begin int64) (int64, error) {
+	last := begin
+	for e, err := range c.store.files.list(ctx, c.dir, "") {
+		if err != nil {
+			return 0, err
+		}
+		if base, ok := parseOffsetName(e.name); ok {
+			last = max(last, base)
+		}
 	}
-	return h.BaseOffset
+	link, err := readLink(ctx, c.store.files, c.partition, last)
+	if err == nil && link.Totals == nil {
+		last = begin // they have to be added up
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return last, err
 }
 
 // writeHead hints at the last link that is known to be published. That it may

@@ -62,6 +62,8 @@ type Link struct {
 	LeaderEpoch    int32 `json:"leaderEpoch"`
 	// Writer is the token of the writer that sealed the segment.
 	Writer string `json:"writer"`
+	// Gap is nil but in a link that stands for records that are not stored.
+	Gap *Gap `json:"gap,omitempty"`
 	// Totals are those of the chain from its first link through this one, so
 	// that they outlive the links that retention removes. Links of the first
 	// release have none.
@@ -76,6 +78,16 @@ type Link struct {
 type Totals struct {
 	Records int64 `json:"records"`
 	Bytes   int64 `json:"bytes"` // as stored
+	// GapOffsets are those that links record as gaps.
+	GapOffsets int64 `json:"gapOffsets,omitempty"`
+}
+
+func (t Totals) plus(l Link) Totals {
+	return Totals{Records: t.Records + l.Records, Bytes: t.Bytes + l.Bytes, GapOffsets: t.GapOffsets + l.gapOffsets()}
+}
+
+func (t Totals) String() string {
+	return fmt.Sprintf("%d records, %d bytes and %d offsets of gaps", t.Records, t.Bytes, t.GapOffsets)
 }
 
 // before are the totals of all links before this one, nil when unknown.
@@ -83,7 +95,7 @@ func (l Link) before() *Totals {
 	if l.Totals == nil {
 		return nil
 	}
-	return &Totals{Records: l.Totals.Records - l.Records, Bytes: l.Totals.Bytes - l.Bytes}
+	return &Totals{Records: l.Totals.Records - l.Records, Bytes: l.Totals.Bytes - l.Bytes, GapOffsets: l.Totals.GapOffsets - l.gapOffsets()}
 }
 
 // maxIndexEntries bounds Batches, and with it the size of a link to some 40 KiB.
@@ -154,8 +166,16 @@ func (l Link) validate() error {
 	if l.Records < 0 || l.Records > l.NextOffset-l.BaseOffset {
 		return fmt.Errorf("%d records do not fit into offsets %d to %d", l.Records, l.BaseOffset, l.NextOffset-1)
 	}
-	if t := l.before(); t != nil && (t.Records < 0 || t.Bytes < 0) {
-		return fmt.Errorf("totals of %d records and %d bytes are less than the link's own", l.Totals.Records, l.Totals.Bytes)
+	if t := l.before(); t != nil && (t.Records < 0 || t.Bytes < 0 || t.GapOffsets < 0) {
+		return fmt.Errorf("totals of %v are less than the link's own", *l.Totals)
+	}
+	if l.Gap != nil && l.Records > 0 {
+		return fmt.Errorf("%d records, but a gap because of %q", l.Records, l.Gap.Reason)
+	}
+	if l.Gap != nil {
+		if err := l.Gap.validate(); err != nil {
+			return err
+		}
 	}
 	if !slices.Contains(codecs, l.Codec) {
 		return fmt.Errorf("codec %q: this release reads %q", l.Codec, codecs)

@@ -168,14 +168,15 @@ func (c *Chain) Due(now time.Time, next record.Span) string {
 // finish makes the data durable under its staged name.
 func (p *pending) finish(ctx context.Context, s *Store) error {
 	if p.writer == nil {
-		p.link.DataPath, p.link.Staged, p.link.Totals = "", "", &p.before
+		p.link.DataPath, p.link.Staged = "", ""
+		p.sum()
 		return nil
 	}
 	if err := p.writer.finish(); err != nil {
 		return err
 	}
 	p.link.Bytes, p.link.Checksum = p.writer.stored.bytes, formatChecksum(p.writer.stored.sum)
-	p.link.Totals = &Totals{Records: p.before.Records + p.link.Records, Bytes: p.before.Bytes + p.link.Bytes}
+	p.sum()
 	if err := p.data.finish(ctx); err != nil {
 		return err
 	}
@@ -183,6 +184,11 @@ func (p *pending) finish(ctx context.Context, s *Store) error {
 	p.writer.release()
 	s.space.give(p)
 	return nil
+}
+
+func (p *pending) sum() {
+	totals := p.before.plus(p.link)
+	p.link.Totals = &totals
 }
 
 // drop gives up data that is not finished.

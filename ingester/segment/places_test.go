@@ -25,13 +25,23 @@ type place struct {
 
 // places are one of each kind.
 func places(t testing.TB) []place {
-	dir, memory := t.TempDir(), memblob.OpenBucket(nil)
-	address := s3(t).url(s3(t).address, newPrefix())
-	return []place{
-		{"directory", func(t testing.TB, compression config.Compression) *Store { return openCompressed(t, dir, compression) }},
-		{"memory", func(t testing.TB, compression config.Compression) *Store { return openMemory(t, memory, compression) }},
-		{"S3", func(t testing.TB, compression config.Compression) *Store { return openS3(t, address, compression) }},
+	return []place{newPlace(t, "directory"), newPlace(t, "memory"), newPlace(t, "S3")}
+}
+
+func newPlace(t testing.TB, kind string) place {
+	var open func(t testing.TB, compression config.Compression) *Store
+	switch kind {
+	case "directory":
+		dir := t.TempDir()
+		open = func(t testing.TB, compression config.Compression) *Store { return openCompressed(t, dir, compression) }
+	case "memory":
+		memory := memblob.OpenBucket(nil)
+		open = func(t testing.TB, compression config.Compression) *Store { return openMemory(t, memory, compression) }
+	case "S3":
+		address := s3(t).url(s3(t).address, newPrefix())
+		open = func(t testing.TB, compression config.Compression) *Store { return openS3(t, address, compression) }
 	}
+	return place{kind, open}
 }
 
 func openMemory(t testing.TB, objects *blob.Bucket, compression config.Compression) *Store {
@@ -95,7 +105,7 @@ func expectExactIn(t testing.TB, s *Store, next int64) {
 
 func expectProblemsIn(t testing.TB, s *Store, want ...string) Report {
 	t.Helper()
-	report, err := verify(t.Context(), s.files)
+	report, err := Verification{}.run(t.Context(), s.files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,3 +130,5 @@ func overwrite(t testing.TB, s *Store, name string, change func([]byte) []byte) 
 		t.Fatal(err)
 	}
 }
+
+func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }

@@ -27,10 +27,18 @@ func Topics(ctx context.Context, location string) ([]string, error) {
 		return nil, fmt.Errorf("list stored topics: %w", err)
 	}
 	defer done()
+	topics, err := listTopics(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("list stored topics: %w", err)
+	}
+	return topics, nil
+}
+
+func listTopics(ctx context.Context, from reader) ([]string, error) {
 	var topics []string
 	for e, err := range from.list(ctx, chainDir, "") {
 		if err != nil {
-			return nil, fmt.Errorf("list stored topics: %w", err)
+			return nil, err
 		}
 		if e.folder {
 			topics = append(topics, e.name)

@@ -68,8 +68,17 @@ func (c *Chain) retain(ctx context.Context, now time.Time, limits config.Retenti
 		return err
 	}
 	return c.advanceBoundary(ctx, &c.retained.links, c.retained.data.at, func(link Link) bool {
-		return link.NextOffset < c.sealed && time.UnixMilli(link.LastTimestamp).Before(now.Add(-maxAge-linksStay))
+		return link.NextOffset < c.sealed && link.newest().Before(now.Add(-maxAge-linksStay))
 	})
+}
+
+// newest is the time of a link's newest record, or when its gap was recorded.
+// Of a link that has neither, nothing need be kept.
+func (l Link) newest() time.Time {
+	if l.Gap != nil {
+		return time.UnixMilli(l.Gap.RecordedAt)
+	}
+	return time.UnixMilli(l.LastTimestamp)
 }
 
 // bytesFrom is what the chain stores from a link on.

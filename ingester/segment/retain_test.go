@@ -164,8 +164,6 @@ func retainDying(t *testing.T, p place) {
 	t.Error("the retention never came to its end")
 }
 
-var errFault = errors.New("fault")
-
 // faulty fails the request that comes after so many that change the store, and
 // all of them from then on.
 type faulty struct {
@@ -300,26 +298,29 @@ func TestLinkInARemovedPlaceIsNotSeen(t *testing.T) {
 	})
 }
 
-// TestWalkIsOvertakenByRetention: the links that a writer is about to walk are
-// removed while it does.
+// TestWalkIsOvertakenByRetention: the link that a writer is about to walk from
+// is removed when it has been found.
 func TestWalkIsOvertakenByRetention(t *testing.T) {
 	s := openDirectory(t, t.TempDir())
 	c := openChain(t, s)
 	sealDays(t, c, 0, 10)
 	overtaken := openDirectory(t, s.files.(*directory).root)
-	once := sync.OnceFunc(func() { retain(t, c, dayOf(1000), days(1)) })
+	once := sync.OnceFunc(func() {
+		sealDays(t, c, 10, 10)
+		retain(t, c, dayOf(1000), days(1))
+	})
 	overtaken.files = opening{overtaken.files, func(name string) {
-		if name == link9 {
+		if name == c.partition.linkPath(23) {
 			once()
 		}
 	}}
 	if err := s.files.remove(t.Context(), chainOf0+headName); err != nil {
 		t.Fatal(err)
 	}
-	if next := openChain(t, overtaken).NextOffset(); next != 25 {
-		t.Errorf("next offset is %d, want 25", next)
+	if next := openChain(t, overtaken).NextOffset(); next != 45 {
+		t.Errorf("next offset is %d, want 45", next)
 	}
-	expectRetained(t, s, 25, 23, 0)
+	expectRetained(t, s, 45, 43, 0)
 }
 
 // TestReadersAreOvertakenByRetention at every file that they open.
@@ -335,7 +336,7 @@ func TestReadersAreOvertakenByRetention(t *testing.T) {
 			}
 		}}
 		if at%2 == 0 {
-			report, err := verify(t.Context(), overtaken)
+			report, err := Verification{}.run(t.Context(), overtaken)
 			if err != nil || !report.Complete {
 				t.Fatalf("overtaken at file %d: error %v, report %+v", at, err, report)
 			}

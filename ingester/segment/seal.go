@@ -131,6 +131,7 @@ func (c *Chain) advance(ctx context.Context) {
 	link := c.pending.link
 	c.store.metrics.records.Add(float64(link.Records))
 	c.store.metrics.bytes.Add(float64(link.Bytes))
-	c.pending, c.sealed, c.totals = nil, link.NextOffset, *link.Totals
+	c.store.metrics.gapOffsets.Add(float64(link.gapOffsets()))
+	c.pending, c.sealed, c.totals, c.epoch = nil, link.NextOffset, *link.Totals, link.LeaderEpoch
 	c.writeHead(context.WithoutCancel(ctx), link)
 }

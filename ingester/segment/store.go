@@ -33,6 +33,17 @@ type reader interface {
 	list(ctx context.Context, folder, prefix string) iter.Seq2[entry, error]
 }
 
+// readRemover is a store that is only looked at, but for what is removed from it.
+type readRemover interface {
+	reader
+	remover
+}
+
+type remover interface {
+	// remove removes a file, if it is there.
+	remove(ctx context.Context, name string) error
+}
+
 type entry struct {
 	name   string // without its folder
 	folder bool
@@ -58,8 +69,7 @@ type keeper interface {
 	// durable before. It may be repeated, by anyone and at any time. It returns
 	// errMissing when the data is neither staged nor published.
 	publish(ctx context.Context, chain string, link Link) error
-	// remove removes a file, if it is there.
-	remove(ctx context.Context, name string) error
+	remover
 }
 
 // stagedData is written by one writer, in order.

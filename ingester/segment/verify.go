@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Verify proves that a store holds every record of its chains once, or says
@@ -30,32 +31,83 @@ import (
 // for where it is published, where it is staged, and once more where it is
 // published, which a move in between cannot escape.
 func Verify(ctx context.Context, location string) (Report, error) {
+	return Verification{}.Run(ctx, location)
+}
+
+// Verification is what Verify does, but for what its fields change.
+type Verification struct {
+	// From and To bound the time of the records whose data is read, From
+	// included, To not; zero is no bound. All links are checked all the same:
+	// that nothing is missing or doubled is a property of the whole chain. Files
+	// that no link names are looked for in the folders of the hours in between.
+	From, To time.Time
+	// NoGaps makes recorded gaps problems.
+	NoGaps bool
+	// FixOrphans removes the files under segments/ that no link can ever name,
+	// instead of calling them problems; see canNeverBeNamed. It is for a whole store:
+	// with a bound, Run refuses it.
+	FixOrphans bool
+}
+
+// Run verifies the store at a location; see Verify.
+func (o Verification) Run(ctx context.Context, location string) (Report, error) {
 	from, done, err := openReader(ctx, location)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify %q: %w", location, err)
 	}
 	defer done()
-	report, err := verify(ctx, from)
+	report, err := o.run(ctx, from)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify %q: %w", location, err)
 	}
 	return report, nil
 }
 
-func verify(ctx context.Context, from reader) (Report, error) {
-	v := verifier{from: from, report: Report{Chains: []ChainReport{}, Problems: []Problem{}}}
+func (o Verification) run(ctx context.Context, from readRemover) (Report, error) {
+	if o.FixOrphans && o.isBounded() {
+		return Report{}, errors.New("orphans are removed only where all data is verified: leave the bounds out")
+	}
+	v := newVerifier(o, from)
 	for _, part := range []func(context.Context) error{v.verifyChains, v.verifySegments} {
 		if err := part(ctx); err != nil {
 			return Report{}, err
 		}
 	}
-	v.report.Complete = len(v.report.Problems) == 0
+	v.report.Complete = v.report.problems() == 0
+	v.report.From, v.report.To = bound(o.From), bound(o.To)
 	return v.report, nil
 }
 
+func (o Verification) isBounded() bool { return !o.From.IsZero() || !o.To.IsZero() }
+
+// includes reports whether something between first and last, both included, is
+// between the bounds.
+func (o Verification) includes(first, last time.Time) bool {
+	return (o.From.IsZero() || !last.Before(o.From)) && (o.To.IsZero() || first.Before(o.To))
+}
+
+func bound(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
 type verifier struct {
-	from   reader
+	Verification
+	from   readRemover
 	report Report
+	// sound has the chains that have no problem, and their ends.
+	sound map[partition]int64
+	// With linksOnly no data is read; the rest is of the chain that was walked
+	// last.
+	linksOnly      bool
+	linksFrom      int64
+	oldest, newest time.Time
+}
+
+func newVerifier(o Verification, from readRemover) *verifier {
+	return &verifier{Verification: o, from: from, sound: map[partition]int64{}, report: Report{Chains: []ChainReport{}, Problems: []Problem{}}}
 }
 
 func (v *verifier) verifyChains(ctx context.Context) error {
@@ -117,13 +169,18 @@ func (v *verifier) verifyChain(ctx context.Context, p partition) error {
 	if err != nil {
 		return err
 	}
+	before := v.report.problems()
 	w := chainWalk{verifier: v, partition: p, header: header, totals: &Totals{}}
 	w.report = ChainReport{Topic: p.topic, TopicID: p.topicID, Partition: p.number, FirstOffset: header.FirstOffset}
 	if err := w.run(ctx, listed); err != nil {
 		return err
 	}
 	w.report.NextOffset, w.report.DataFrom = w.next, w.begin.data
+	v.linksFrom = w.begin.links
 	v.report.addChain(w.report)
+	if v.report.problems() == before {
+		v.sound[p] = w.next
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"time"
 )
 
 // chainWalk follows one chain and checks what each link says.
@@ -27,11 +28,11 @@ func (w *chainWalk) run(ctx context.Context, listed []int64) error {
 		return err
 	}
 	for _, base := range listed {
-		if base >= w.header.FirstOffset && base < w.begin.links {
-			continue
-		}
 		if err := w.advanceTo(ctx, base); err != nil {
 			return err
+		}
+		if base >= w.header.FirstOffset && base < w.begin.links {
+			continue
 		}
 		if base < w.next {
 			w.problem(base, "overlaps the link before it, which ends at offset %d", w.next)
@@ -59,7 +60,8 @@ func (w *chainWalk) moveToBegin(ctx context.Context) (err error) {
 	if before := link.before(); err == nil && before != nil {
 		w.report.RemovedRecords = before.Records - w.report.Records
 		w.report.RemovedBytes = before.Bytes - w.report.Bytes
-		w.report.WithoutRecords = w.next - w.header.FirstOffset - before.Records
+		w.report.GapOffsets = before.GapOffsets
+		w.report.WithoutRecords = w.next - w.header.FirstOffset - before.Records - before.GapOffsets
 	}
 	return ctx.Err()
 }
@@ -70,7 +72,10 @@ func (w *chainWalk) advanceTo(ctx context.Context, base int64) error {
 	for base < 0 || w.next < base {
 		before := w.next
 		found, err := w.visitIfExists(ctx, before)
-		if err != nil || !found {
+		if err == nil && !found { // or retention was faster
+			err = w.moveToBegin(ctx)
+		}
+		if err != nil || w.next == before {
 			return err
 		}
 	}
@@ -112,7 +117,10 @@ func (w *chainWalk) visitIfExists(ctx context.Context, base int64) (found bool, 
 	}
 	w.checkTotals(link)
 	w.next = link.NextOffset
-	w.report.WithoutRecords += link.NextOffset - link.BaseOffset - link.Records
+	w.report.WithoutRecords += link.NextOffset - link.BaseOffset - link.Records - link.gapOffsets()
+	if link.Gap != nil {
+		w.visitGap(link)
+	}
 	if link.Records == 0 {
 		return true, nil
 	}
@@ -121,15 +129,26 @@ func (w *chainWalk) visitIfExists(ctx context.Context, base int64) (found bool, 
 
 func (w *chainWalk) checkTotals(link Link) {
 	if before := link.before(); w.totals != nil && before != nil && *before != *w.totals {
-		w.problem(link.BaseOffset, "has totals of %d records and %d bytes before it, but the links before it have %d and %d", before.Records, before.Bytes, w.totals.Records, w.totals.Bytes)
+		w.problem(link.BaseOffset, "has totals of %v before it, but the links before it have %v", *before, *w.totals)
 	}
 	w.totals = link.Totals
+}
+
+func (w *chainWalk) visitGap(link Link) {
+	gap := RecordedGap{FirstOffset: link.BaseOffset, NextOffset: link.NextOffset, Reason: link.Gap.Reason, RecordedAt: time.UnixMilli(link.Gap.RecordedAt).UTC()}
+	w.report.GapOffsets += link.gapOffsets()
+	if len(w.report.Gaps) < maxListed {
+		w.report.Gaps = append(w.report.Gaps, gap)
+	}
+	if w.NoGaps {
+		w.problem(link.BaseOffset, "is a gap: %v", gap)
+	}
 }
 
 // visitData: data may be gone that retention has removed, and may be removed
 // while it is looked for.
 func (w *chainWalk) visitData(ctx context.Context, link Link) error {
-	if link.BaseOffset >= w.begin.data {
+	if link.BaseOffset >= w.begin.data && !w.linksOnly && w.includes(time.UnixMilli(link.FirstTimestamp), time.UnixMilli(link.LastTimestamp)) {
 		f, name, err := openData(ctx, w.from, link)
 		if errors.Is(err, fs.ErrNotExist) {
 			if w.begin, err = readBoundaries(ctx, w.from, w.partition, w.header.FirstOffset); err != nil {
@@ -142,6 +161,8 @@ func (w *chainWalk) visitData(ctx context.Context, link Link) error {
 			w.verifier.report.add(name, "%v", err)
 		} else if err := w.verifyData(ctx, f, name, link); err != nil {
 			return err
+		} else {
+			w.verifier.report.SegmentsRead++
 		}
 	}
 	if link.BaseOffset < w.begin.data {
@@ -149,6 +170,7 @@ func (w *chainWalk) visitData(ctx context.Context, link Link) error {
 		w.report.RemovedBytes += link.Bytes
 		return nil
 	}
+	w.span(link)
 	w.report.Records += link.Records
 	w.report.Segments++
 	w.report.Bytes += link.Bytes
@@ -158,4 +180,15 @@ func (w *chainWalk) visitData(ctx context.Context, link Link) error {
 
 func (w *chainWalk) problem(base int64, format string, args ...any) {
 	w.verifier.report.add(w.partition.linkPath(base), format, args...)
+}
+
+// span takes note of the times of stored records.
+func (w *chainWalk) span(link Link) {
+	first, last := time.UnixMilli(link.FirstTimestamp).UTC(), time.UnixMilli(link.LastTimestamp).UTC()
+	if w.oldest.IsZero() || first.Before(w.oldest) {
+		w.oldest = first
+	}
+	if last.After(w.newest) {
+		w.newest = last
+	}
 }

@@ -109,7 +109,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		"torn link":                 {content(link7, func(b []byte) []byte { return b[:50] }), []string{link7 + ": ChainDamaged", link9 + ": leaves a gap", data7 + ": no link names it"}},
 		"link of a newer kind":      {content(link7, replace(`"version":1`, `"version":9`)), []string{link7 + ": UnsupportedFormat", link9 + ": leaves a gap", data7 + ": no link names it"}},
 		"wrong checksum":            {inLink(link7, func(l *Link) { l.Checksum = "crc32c:00000000" }), []string{data7 + ": its link says crc32c:00000000"}},
-		"totals that do not add up": {inLink(link9, func(l *Link) { l.Totals.Bytes++ }), []string{link9 + ": has totals of 4 records and 53 bytes before it, but the links before it have 4 and 52"}},
+		"totals that do not add up": {inLink(link9, func(l *Link) { l.Totals.Bytes++ }), []string{link9 + ": has totals of 4 records, 53 bytes and 0 offsets of gaps before it, but the links before it have 4 records, 52 bytes"}},
 		"wrong record count":        {inLink(link7, func(l *Link) { l.Records = 1 }), []string{link7 + ": has totals of 3 records", data7 + ": has 2 lines, but its link says 1"}},
 		"not JSON": {func(t *testing.T, dir string) {
 			content(data7, replace(`{"offset":8}`, `{"offset":8,`))(t, dir)
@@ -201,12 +201,12 @@ func TestReportRenders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantJSON := `{"complete":true,"records":6,"segments":3,"bytes":79,"uncompressedBytes":79,"chains":[{"topic":"orders","topicID":"` + testID +
-		`","partition":0,"firstOffset":5,"nextOffset":11,"records":6,"segments":3,"bytes":79,"uncompressedBytes":79,"dataFrom":5,"removedRecords":0,"removedBytes":0,"offsetsWithoutRecords":0}],"problems":[]}`
+	wantJSON := `{"complete":true,"segmentsRead":3,"records":6,"segments":3,"bytes":79,"uncompressedBytes":79,"gapOffsets":0,"chains":[{"topic":"orders","topicID":"` + testID +
+		`","partition":0,"firstOffset":5,"nextOffset":11,"records":6,"segments":3,"bytes":79,"uncompressedBytes":79,"dataFrom":5,"removedRecords":0,"removedBytes":0,"offsetsWithoutRecords":0,"gapOffsets":0}],"problems":[]}`
 	if diff := cmp.Diff(wantJSON, string(document)); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
 	}
-	for i := range maxProblems + 7 {
+	for i := range maxListed + 7 {
 		report.add("somewhere", "problem %d", i)
 	}
 	report.Complete = false

@@ -12,7 +12,7 @@ import (
 
 // writeSize is how much is written to a file at a time, and all the memory
 // that writing takes.
-const writeSize = 1 << 20
+const writeSize = 128 << 10
 
 // appender is the end of the log, where entries are added. What is added
 // counts once sync has returned nil. After any error undo comes next: it makes
@@ -26,6 +26,7 @@ type appender struct {
 
 	file    *os.File // nil while there is none that may be written
 	number  uint64   // of the segment
+	seed    uint32   // of its checksums
 	durable int64    // end of what counts in it
 	next    uint64   // position of the next data entry
 	kept    uint64   // the same, as of the last sync
@@ -57,7 +58,7 @@ func (a *appender) rotate() (fileHeader, error) {
 		if err = a.begin(f, h); err == nil {
 			a.release()
 			*a = appender{dir: a.dir, reserve: a.reserve, buffer: a.buffer[:0], scratch: a.scratch, next: a.next, kept: a.next,
-				file: f, number: h.number, durable: fileHeaderSize, offset: fileHeaderSize, allocated: allocated}
+				file: f, number: h.number, seed: seedOf(h.number), durable: fileHeaderSize, offset: fileHeaderSize, allocated: allocated}
 			return h, nil
 		}
 		a.release()
@@ -126,9 +127,8 @@ func (a *appender) appendJournal(k kind, meta []byte) {
 
 func (a *appender) start(h header) {
 	a.space(headerSize)
-	encoded := h.encode(a.number)
-	a.buffer = append(a.buffer, encoded[:]...)
-	a.sum, a.summed = binary.LittleEndian.Uint32(encoded[headerSize-4:]), len(a.buffer)
+	a.buffer, a.sum = h.append(a.buffer, a.seed)
+	a.summed = len(a.buffer)
 }
 
 func (a *appender) put(b []byte) {

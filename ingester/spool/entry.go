@@ -53,6 +53,7 @@ type header struct {
 	meta, data uint32 // bytes
 	records    uint32
 	position   uint64
+	checksum   uint32 // as it was read
 }
 
 // size is that of the whole entry, in bytes.
@@ -62,33 +63,30 @@ func (h header) size() int64 {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func headerChecksum(b []byte, segment uint64) uint32 {
-	var number [8]byte
-	binary.LittleEndian.PutUint64(number[:], segment)
-	return crc32.Update(crc32.Checksum(number[:], castagnoli), castagnoli, b[:headerSize-4])
+// seedOf is what the checksums of a segment's entries begin with.
+func seedOf(segment uint64) uint32 {
+	return crc32.Checksum(binary.LittleEndian.AppendUint64(nil, segment), castagnoli)
 }
 
-// encode returns the header as it stands in the segment of that number.
-func (h header) encode(segment uint64) (b [headerSize]byte) {
-	copy(b[:], magic[:])
-	b[4] = byte(h.kind)
-	binary.LittleEndian.PutUint32(b[8:], h.meta)
-	binary.LittleEndian.PutUint32(b[12:], h.data)
-	binary.LittleEndian.PutUint32(b[16:], h.records)
-	binary.LittleEndian.PutUint64(b[20:], h.position)
-	binary.LittleEndian.PutUint32(b[28:], headerChecksum(b[:], segment))
-	return b
+// append appends the header as it stands in the segment with that seed. The
+// checksum of the entry goes on from the one returned.
+func (h header) append(b []byte, seed uint32) (_ []byte, checksum uint32) {
+	b = append(b, magic[:]...)
+	b = append(b, byte(h.kind), 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, h.meta)
+	b = binary.LittleEndian.AppendUint32(b, h.data)
+	b = binary.LittleEndian.AppendUint32(b, h.records)
+	b = binary.LittleEndian.AppendUint64(b, h.position)
+	checksum = crc32.Update(seed, castagnoli, b[len(b)-headerSize+4:])
+	return binary.LittleEndian.AppendUint32(b, checksum), checksum
 }
 
 var errNoEntry = errors.New("no entry begins here")
 
 // parseHeader reads the first headerSize bytes of b.
-func parseHeader(b []byte, segment uint64) (header, error) {
+func parseHeader(b []byte, seed uint32) (header, error) {
 	if [4]byte(b) != magic {
 		return header{}, errNoEntry
-	}
-	if binary.LittleEndian.Uint32(b[28:]) != headerChecksum(b, segment) {
-		return header{}, errors.New("the checksum of the entry's header is wrong")
 	}
 	h := header{
 		kind:     kind(b[4]),
@@ -96,6 +94,10 @@ func parseHeader(b []byte, segment uint64) (header, error) {
 		data:     binary.LittleEndian.Uint32(b[12:]),
 		records:  binary.LittleEndian.Uint32(b[16:]),
 		position: binary.LittleEndian.Uint64(b[20:]),
+		checksum: binary.LittleEndian.Uint32(b[28:]),
+	}
+	if h.checksum != crc32.Update(seed, castagnoli, b[:headerSize-4]) {
+		return header{}, errors.New("the checksum of the entry's header is wrong")
 	}
 	if h.kind < kindData || h.kind > kindGap {
 		return header{}, fmt.Errorf("the entry is of kind %d, which there is not", h.kind)

@@ -17,9 +17,10 @@ import (
 
 // sealed is an entry with right checksums, whatever its meta and data are.
 func sealed(k kind, records uint32, position uint64, meta, data []byte) []byte {
-	h := header{kind: k, meta: uint32(len(meta)), data: uint32(len(data)), records: records, position: position}.encode(1)
-	sum := crc32.Update(binary.LittleEndian.Uint32(h[headerSize-4:]), castagnoli, append(slices.Clone(meta), data...))
-	return slices.Concat(h[:], meta, data, binary.LittleEndian.AppendUint32(nil, sum))
+	h := header{kind: k, meta: uint32(len(meta)), data: uint32(len(data)), records: records, position: position}
+	entry, checksum := h.append(nil, seedOf(1))
+	body := slices.Concat(meta, data)
+	return binary.LittleEndian.AppendUint32(append(entry, body...), crc32.Update(checksum, castagnoli, body))
 }
 
 // FuzzReader reads arbitrary bytes as a segment: the reader comes to the end,

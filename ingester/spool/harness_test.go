@@ -298,3 +298,19 @@ func sound(t testing.TB, dir string) Report {
 	}
 	return report
 }
+
+// syncCount is how often a group has been synced.
+func syncCount(t testing.TB, registry *prometheus.Registry) uint64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "logpipeline_spool_fsync_duration_seconds" {
+			return f.GetMetric()[0].GetHistogram().GetSampleCount()
+		}
+	}
+	t.Fatal("the histogram isn't there")
+	return 0
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -44,12 +45,18 @@ type Damage struct {
 // Sound reports whether everything can be read.
 func (r Report) Sound() bool { return len(r.Damages) == 0 }
 
+// ErrNoSpool says that a directory has never been a spool's.
+var ErrNoSpool = errors.New("no spool is here: neither its lock nor a segment")
+
 // Inspect reads every entry of the spool at dir and changes nothing; a process
-// may have it open. The errors are those of reading files and directories, and
-// *NewerVersionError; damage is part of the report.
+// may have it open. The errors are ErrNoSpool, those of reading files and
+// directories, and *NewerVersionError; damage is part of the report.
 func Inspect(dir string) (Report, error) {
 	r := Report{Dir: dir, Damages: []Damage{}}
-	var err error
+	err := checkSpool(dir)
+	if err != nil {
+		return r, fmt.Errorf("inspect spool %s: %w", dir, err)
+	}
 	if r.InUse, err = isLocked(dir); err != nil {
 		return r, fmt.Errorf("inspect spool %s: %w", dir, err)
 	}
@@ -65,6 +72,19 @@ func Inspect(dir string) (Report, error) {
 	}
 	r.enter(v)
 	return r, nil
+}
+
+// checkSpool tells a spool, which has a lock from its first opening on, from
+// any other directory. One whose lock was deleted, or not copied, has segments.
+func checkSpool(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, lockName)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	numbers, _, err := listSegments(dir)
+	if err == nil && len(numbers) == 0 {
+		err = ErrNoSpool
+	}
+	return err
 }
 
 func (r *Report) enter(v *survey) {

@@ -29,13 +29,21 @@ type entry struct {
 	position uint64
 	records  int
 	received time.Time
-	settled  runs[int]
+	done     bool      // all of it is settled
+	settled  runs[int] // while not all is
 	assigned runs[int] // records that came back as reopened
 	parts    *parts    // tells the batch's watcher; nil without one, or while it is whole
 	feeding  feeding   // of a whole batch
 }
 
-func (e *entry) done() bool { return e.settled.size(0, e.records) == e.records }
+// settle enters that records are done, and reports whether all are.
+func (e *entry) settle(from, to int) bool {
+	if to-from < e.records {
+		e.settled = e.settled.add(from, to)
+	}
+	e.done = to-from == e.records || e.settled.size(0, e.records) == e.records
+	return e.done
+}
 
 // feeding watches a batch while it is in memory, and takes its bytes from the
 // spool's share when it is completed. Whether it is settled as well is another
@@ -76,7 +84,7 @@ func (l *ledger) entryLocked(position uint64) *entry {
 		return e
 	}
 	i := sort.Search(len(l.fed), func(i int) bool { return l.fed[i].position >= position })
-	if i < len(l.fed) && l.fed[i].position == position && !l.fed[i].done() {
+	if i < len(l.fed) && l.fed[i].position == position && !l.fed[i].done {
 		return l.fed[i]
 	}
 	return nil
@@ -170,8 +178,7 @@ func (s *Spool) settleLocked(section settledSection) {
 	if e == nil {
 		return // settled twice
 	}
-	e.settled = e.settled.add(section.From, section.To)
-	if !e.done() {
+	if !e.settle(section.From, section.To) {
 		return
 	}
 	s.doneLocked(e.position, 1)
@@ -185,7 +192,7 @@ func (s *Spool) settleLocked(section settledSection) {
 // popDoneLocked forgets the entries that are done at the front.
 func (s *Spool) popDoneLocked() {
 	n := 0
-	for n < len(s.fed) && s.fed[n].done() {
+	for n < len(s.fed) && s.fed[n].done {
 		s.fed[n] = nil
 		n++
 	}

@@ -72,9 +72,9 @@ func (f *feeder) loseLocked(position uint64) {
 	}
 	if known := f.earlier.reopened[position]; known != nil {
 		for _, one := range known.assigned.missing(known.records) {
-			known.settled = known.settled.add(one.from, one.to)
+			known.settle(one.from, one.to)
 		}
-		if !known.done() {
+		if !known.done {
 			return
 		}
 		delete(f.earlier.reopened, position)

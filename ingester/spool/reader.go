@@ -20,7 +20,8 @@ const windowSize = 256 << 10
 type reader struct {
 	file    io.ReaderAt
 	segment uint64
-	end     int64 // nothing at it and behind is read
+	seed    uint32 // of its checksums
+	end     int64  // nothing at it and behind is read
 
 	window   []byte // the bytes of the file from windowAt on
 	windowAt int64
@@ -30,7 +31,7 @@ type reader struct {
 }
 
 func newReader(file io.ReaderAt, segment uint64, end int64) *reader {
-	return &reader{file: file, segment: segment, end: end}
+	return &reader{file: file, segment: segment, seed: seedOf(segment), end: end}
 }
 
 // read returns n bytes, at most windowSize, at the offset; they are valid
@@ -63,7 +64,7 @@ func (r *reader) headerAt(at int64) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	h, err := parseHeader(b, r.segment)
+	h, err := parseHeader(b, r.seed)
 	if err == nil && h.size() > r.end-at {
 		err = fmt.Errorf("the entry has %d bytes, but the file only %d: %w", h.size(), r.end-at, io.ErrUnexpectedEOF)
 	}
@@ -74,8 +75,7 @@ func (r *reader) headerAt(at int64) (header, error) {
 // checksum. The meta is valid until the next load. The data goes into data,
 // which has its length, or nowhere when that is nil.
 func (r *reader) load(at int64, h header, data []byte) (meta []byte, err error) {
-	head := h.encode(r.segment)
-	sum := binary.LittleEndian.Uint32(head[headerSize-4:])
+	sum := h.checksum
 	if uint64(cap(r.meta)) < uint64(h.meta) {
 		r.meta = make([]byte, h.meta)
 	}

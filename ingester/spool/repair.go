@@ -17,11 +17,11 @@ import (
 // that could be delivered is lost by it, and nothing is won beyond what opening
 // the spool delivers.
 //
-// It returns ErrLocked while a process has the spool open, and
+// It returns ErrNoSpool for a directory that isn't one's, ErrLocked while a process has the spool open, and
 // *NewerVersionError for one of a newer release.
 func Repair(dir string, w io.Writer) error {
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("repair spool: %w", err)
+	if err := checkSpool(dir); err != nil {
+		return fmt.Errorf("repair spool %s: %w", dir, err)
 	}
 	held, err := lock(dir)
 	if err != nil {
@@ -171,9 +171,10 @@ func (s *segment) copySound(w io.Writer, source *os.File) error {
 // writeGap writes an entry that stands for what can't be read.
 func writeGap(w io.Writer, segment, position uint64, d damage) error {
 	reason := d.describe()
-	head := header{kind: kindGap, meta: uint32(len(reason)), position: position}.encode(segment)
-	sum := crc32.Update(binary.LittleEndian.Uint32(head[headerSize-4:]), castagnoli, []byte(reason))
-	entry := append(append(head[:], reason...), binary.LittleEndian.AppendUint32(nil, sum)...)
+	h := header{kind: kindGap, meta: uint32(len(reason)), position: position}
+	entry, checksum := h.append(nil, seedOf(segment))
+	checksum = crc32.Update(checksum, castagnoli, []byte(reason))
+	entry = binary.LittleEndian.AppendUint32(append(entry, reason...), checksum)
 	_, err := w.Write(entry)
 	return err
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/logpipeline/logpipeline/ingester/spool"
+)
+
+func callSpool(t *testing.T, arguments ...string) (stdout string, err error) {
+	t.Helper()
+	var out bytes.Buffer
+	err = spoolCommand(t.Context(), arguments, output{&out, &out})
+	return out.String(), err
+}
+
+func TestSpoolCommand(t *testing.T) {
+	empty, damaged := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, "00000000000000000001.segment"), []byte(strings.Repeat("no segment ", 10)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(empty, "lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name      string
+		arguments []string
+		stdout    string
+		err       error
+	}{
+		{"status of an empty one", []string{"status", empty}, "0 batches pending", nil},
+		{"verify of an empty one", []string{"verify", empty}, "0 batches pending", nil},
+		{"repair of an empty one", []string{"repair", empty}, "everything else can be read", nil},
+		{"status of a damaged one", []string{"status", damaged}, "DAMAGE 00000000000000000001.segment", nil},
+		{"verify of a damaged one", []string{"verify", damaged}, "DAMAGE 00000000000000000001.segment", errSaid},
+		{"repair of a damaged one", []string{"repair", damaged}, "set aside from 00000000000000000001.segment", nil},
+		{"verify of a repaired one", []string{"verify", damaged}, "set aside in " + damaged, nil},
+		{"help", []string{"--help"}, "Usage: ingester spool", flag.ErrHelp},
+		{"help for an action", []string{"repair", "--help"}, "Usage: ingester spool", flag.ErrHelp},
+		{"flags behind the action", []string{"status", "-o", "json", empty}, `"pendingBatches": 0`, nil},
+		{"flags behind the directory", []string{"verify", empty, "-o", "json"}, `"pendingBatches": 0`, nil},
+		{"status of no spool", []string{"status", t.TempDir()}, "", spool.ErrNoSpool},
+		{"verify of no spool", []string{"verify", t.TempDir()}, "", spool.ErrNoSpool},
+		{"repair of no spool", []string{"repair", t.TempDir()}, "", spool.ErrNoSpool},
+	} {
+		stdout, err := callSpool(t, step.arguments...)
+		if !errors.Is(err, step.err) || !strings.Contains(stdout, step.stdout) {
+			t.Errorf("%s: error %v, said %q, want %v and %q", step.name, err, stdout, step.err, step.stdout)
+		}
+	}
+	stdout, err := callSpool(t, "-o", "json", "status", empty)
+	var report struct{ PendingBatches *int }
+	if err := errors.Join(err, json.Unmarshal([]byte(stdout), &report)); err != nil || report.PendingBatches == nil {
+		t.Errorf("json: %v in %s", err, stdout)
+	}
+}
+
+func TestSpoolCommandCalledWrongly(t *testing.T) {
+	for name, tc := range map[string]struct {
+		arguments []string
+		want      string
+	}{
+		"no action":                {nil, `the action is "": choose status, verify or repair`},
+		"an action that isn't one": {[]string{"mend", "x"}, `the action is "mend"`},
+		"no directory":             {[]string{"status"}, "0 directories: name the one"},
+		"two directories":          {[]string{"status", "a", "b"}, "2 directories"},
+		"a format that isn't one":  {[]string{"-o", "yaml", "status", "a"}, `-o is "yaml": choose text or json`},
+	} {
+		var usage usageError
+		if _, err := callSpool(t, tc.arguments...); !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v, want %q", name, err, tc.want)
+		}
+	}
+	if _, err := callSpool(t, "status", "/nowhere"); err == nil || !strings.Contains(err.Error(), "inspect spool /nowhere") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,88 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/ingester/record"
+)
+
+// append adds the response's batches to the chain and seals whenever that is
+// due; while it seals, the desk is free for others.
+func (w *worker) append(ctx context.Context, response *kafka.FetchResponse) error {
+	w.reader.Reset(response.Records, w.request.Offset, response.Aborted)
+	for more := true; more; {
+		desk := w.memory.sit(ctx)
+		if desk == nil {
+			return nil
+		}
+		var err error
+		more, err = w.appendBatches(ctx, desk)
+		w.memory.rise(desk)
+		if err != nil {
+			return err
+		}
+		if alone, err := w.sealIfDue(ctx, record.Span{}); err != nil || !alone {
+			return err
+		}
+	}
+	next := w.chain.NextOffset()
+	w.behind = len(response.Records) > 0 && response.LastStableOffset > next
+	w.metrics.lag.WithLabelValues(w.label()).Set(float64(max(0, response.HighWatermark-next)))
+	return nil
+}
+
+// appendBatches appends until the segment is due, which may leave more batches,
+// or until others turn out to have stored the partition.
+func (w *worker) appendBatches(ctx context.Context, desk *desk) (more bool, err error) {
+	w.reader.Decompressor = &desk.decompressor
+	defer func() { w.reader.Decompressor = nil }()
+	for w.chain.Due(time.Now(), record.Span{}) == "" {
+		batch, err := w.reader.Next()
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, w.stopAtBatch(err)
+		}
+		if alone, err := w.appendBatch(ctx, &desk.lines, batch); err != nil || !alone {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// appendBatch seals first if the batch's hour asks for it. When others turn out
+// to have stored the batch it is dropped, and the worker is not alone.
+func (w *worker) appendBatch(ctx context.Context, lines *lines, batch *kafka.RecordBatch) (alone bool, err error) {
+	for first, more := true, true; more; first = false {
+		var unreadable error
+		more, unreadable = lines.read(batch, w.chain.NextOffset())
+		if first {
+			if alone, err := w.sealIfDue(ctx, lines.span); err != nil || !alone {
+				return false, err
+			}
+		}
+		if lines.span.NextOffset > lines.span.BaseOffset {
+			if err := w.chain.Append(lines.buffer, lines.span); err != nil {
+				return false, err
+			}
+			w.epoch = lines.span.LeaderEpoch
+		}
+		if unreadable != nil {
+			return false, w.stopAtBatch(unreadable)
+		}
+	}
+	return true, nil
+}
+
+func (w *worker) stopAtBatch(err error) error {
+	var unstorable *unstorableError
+	if errors.As(err, &unstorable) {
+		return w.stop(stopUnstorable, "%w; remove the records up to and including it from the topic (kafka-delete-records) and begin behind it with a new data directory", err)
+	}
+	return w.stop(stopCorrupt, "reading at offset %d: %w; mend the topic on the brokers", w.chain.NextOffset(), err)
+}
