@@ -30,19 +30,23 @@ const serveFile = "LOGPIPELINE_TEST_SERVE"
 
 func TestMain(m *testing.M) {
 	if file := os.Getenv(serveFile); file != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		cfg, err := config.ReadFile(file, config.Default())
-		if err == nil {
-			err = Run(ctx, config.RoleServe, cfg, "test", slog.New(slog.NewTextHandler(os.Stderr, nil)))
-		}
-		if err != nil {
+		if err := serveUntilTold(file); err != nil {
 			fmt.Fprintln(os.Stderr, "failed:", err)
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
+}
+
+func serveUntilTold(file string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cfg, err := config.ReadFile(file, config.Default())
+	if err != nil {
+		return err
+	}
+	return Run(ctx, config.RoleServe, cfg, "test", slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // process is an ingester in a process of its own.

@@ -32,7 +32,8 @@ func (w *Watcher) Run(ctx context.Context) {
 			return
 		case <-events:
 			settled.Reset(w.settle)
-		case <-lost: // some of its notices; which, doesn't matter
+		case err := <-lost:
+			w.logger.Warn("notices of changed files were lost; reading all of them again", "error", err)
 			settled.Reset(w.settle)
 		case <-settled.C:
 			w.reload()

@@ -227,7 +227,7 @@ func (p *promises) check(t *testing.T, dir string) {
 			t.Errorf("batch %s is not what it was: %v", b.ID, see(b))
 		}
 	}
-	for _, r := range s.Reopened() {
+	for _, r := range s.reopened {
 		var ids []string
 		for _, b := range r.Batches {
 			come(b)

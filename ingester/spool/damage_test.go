@@ -79,7 +79,7 @@ func delivered(t *testing.T, dir string) (numbers []int, log string) {
 	s := start(t, small(dir))
 	defer s.stop()
 	var all []*record.Batch
-	for _, r := range s.Reopened() {
+	for _, r := range s.reopened {
 		all = append(all, r.Batches...)
 	}
 	if err := s.Drain(t.Context()); err != nil {

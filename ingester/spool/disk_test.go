@@ -98,7 +98,13 @@ func TestDiskFilledByOthersIsToldAndRecoversByItself(t *testing.T) {
 	if !errors.Is(err, record.ErrSpoolFull) {
 		t.Fatal(err)
 	}
-	s.deliver(s.take(1)...) // the journal has room
+	first := s.take(1)[0]
+	for i := range 500 { // the journal has room, for far more than what a page has left
+		a := s.assignmentOf(first)
+		a.Sections[0].From = i % many
+		s.assign(a)
+	}
+	s.deliver(first)
 	s.stop()
 
 	s = start(t, small(s.options.Dir)) // a start without any room

@@ -23,6 +23,18 @@ func sealed(k kind, records uint32, position uint64, meta, data []byte) []byte {
 	return binary.LittleEndian.AppendUint32(append(entry, body...), crc32.Update(checksum, castagnoli, body))
 }
 
+// What a file system puts into the wrong file is none of that file's.
+func TestEntryOfAnotherSegmentIsNoEntry(t *testing.T) {
+	content := sealed(kindSettle, 0, 1, []byte{0}, nil)
+	for segment, want := range map[uint64]error{1: nil, 2: &damageError{}} {
+		_, _, err := newReader(bytes.NewReader(content), segment, int64(len(content))).next(0)
+		var found *damageError
+		if errors.As(err, &found) != (want != nil) {
+			t.Errorf("read as one of segment %d: %v", segment, err)
+		}
+	}
+}
+
 // FuzzReader reads arbitrary bytes as a segment: the reader comes to the end,
 // every byte is either in an entry or in a damage, and no entry is believed
 // that isn't what it would be written as.

@@ -89,6 +89,7 @@ type running struct {
 	account  record.Account // of the client
 	registry *prometheus.Registry
 	said     *safeBuffer
+	reopened []record.Reopened
 	stop     func() // waits for Run, and closes
 	sequence int32
 }
@@ -129,6 +130,7 @@ func startWith(t testing.TB, options Options, queueBytes int64) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.reopened = r.Reopened()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

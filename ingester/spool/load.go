@@ -197,7 +197,8 @@ func (a neverPut) Release(n int64) { a.Cancel(n) }
 // those ended. Each goes out as it was, under its numbers, before anything else
 // in its partition; afterwards it is settled like any other. Options.Recover is
 // called for each batch that they have records of. The batches belong to the
-// caller; calling it again returns nothing.
+// caller. It is called before Run, which feeds the other records of these
+// batches; calling it again returns nothing.
 func (s *Spool) Reopened() []record.Reopened {
 	s.mu.Lock()
 	defer s.mu.Unlock()

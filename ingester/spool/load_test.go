@@ -125,7 +125,7 @@ func TestReopenedIsSettledBeforeTheFeederComes(t *testing.T) {
 	s.stop()
 
 	s = startWith(t, small(dir), 20<<10)
-	reopened := s.Reopened()
+	reopened := s.reopened
 	if len(reopened) != 1 {
 		t.Fatalf("%d record batches were reopened", len(reopened))
 	}

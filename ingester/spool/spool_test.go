@@ -56,7 +56,7 @@ func TestNotSettledComesBackAfterARestart(t *testing.T) {
 		s = start(t, small(dir))
 		s.expect(want...)
 		s.expectNothing()
-		if n := len(s.Reopened()); n != 0 {
+		if n := len(s.reopened); n != 0 {
 			t.Errorf("%d record batches were reopened", n)
 		}
 		if got := testutil.ToFloat64(s.metrics.replayed); got != 52 {
@@ -125,7 +125,7 @@ func TestOpenAssignmentIsReopened(t *testing.T) {
 	options := small(dir)
 	options.Recover = watched.recover
 	s = start(t, options)
-	reopened := s.Reopened()
+	reopened := s.reopened
 	if len(reopened) != 1 || s.Reopened() != nil {
 		t.Fatalf("%d record batches were reopened", len(reopened))
 	}
@@ -158,7 +158,7 @@ func TestOpenAssignmentIsReopened(t *testing.T) {
 	s.stop()
 	s = start(t, small(dir))
 	s.expectNothing()
-	if n := len(s.Reopened()); n != 0 {
+	if n := len(s.reopened); n != 0 {
 		t.Errorf("%d record batches were reopened", n)
 	}
 }
@@ -208,7 +208,7 @@ func TestEndOfAnAssignment(t *testing.T) {
 			s = start(t, small(dir))
 			var sequences []int
 			elsewhere := map[uint64]bool{}
-			for _, r := range s.Reopened() {
+			for _, r := range s.reopened {
 				sequences = append(sequences, int(r.Assignment.Sequence))
 				for _, section := range r.Assignment.Sections {
 					elsewhere[section.Position] = true
