@@ -1,8 +1,6 @@
 package spool
 
 import (
-	"fmt"
-	"os"
 	"sort"
 	"time"
 
@@ -239,50 +237,4 @@ func (s *Spool) oldestLocked() (oldest time.Time) {
 func (s *Spool) addSegmentLocked(h fileHeader) {
 	s.segments = append(s.segments, &segment{number: h.number, path: segmentPath(s.options.Dir, h.number), created: h.created, first: h.first, size: fileHeaderSize})
 	s.stored += fileHeaderSize
-}
-
-// removeDone removes the segments from the front of which nothing is needed any
-// more, the directory synced behind each. A failure leaves it for later.
-func (s *Spool) removeDone() {
-	for {
-		first := s.removable()
-		if first == nil {
-			return
-		}
-		if err := s.remove(first); err != nil {
-			s.trouble.Do(func() { s.logger.Error("segment of the spool can't be removed", "error", err) })
-			return
-		}
-		s.mu.Lock()
-		s.segments = s.segments[1:]
-		s.stored -= first.size
-		s.mu.Unlock()
-	}
-}
-
-// removable is the first segment, if nothing in it is needed any more.
-func (s *Spool) removable() *segment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.segments) < 2 { // the last one is written to
-		return nil
-	}
-	first := s.segments[0]
-	if first.undone > 0 || s.cursor != nil && s.cursor.segment == first {
-		return nil
-	}
-	return first
-}
-
-// remove removes a segment, once what could not be read of it is set aside.
-func (s *Spool) remove(done *segment) error {
-	for _, d := range done.damages {
-		if err := setAside(s.options.Dir, done, *d); err != nil {
-			return err
-		}
-	}
-	if err := os.Remove(done.path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("remove segment: %w", err)
-	}
-	return syncDir(s.options.Dir)
 }

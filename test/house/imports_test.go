@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"ingester/consumer":     dataPath,
 	"ingester/segment":      dataPath,
 	"hack":                  {"test/e2e/scenario"},
+	"hack/configdoc":        {"ingester/config"},
 	"bench":                 {"bench", "ingester"},
 	"test":                  {"test", "api", "ingester", "controllers"},
 }
