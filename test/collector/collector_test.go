@@ -71,7 +71,8 @@ func TestNothingIsLost(t *testing.T) {
 				doubled += times - 1
 			}
 			statuses := linesOf(dir, variant.name+".statuses")
-			for _, status := range []string{"200", "429", "503", "504"} {
+			// Whether the queue was full, too (429), is up to the machine.
+			for _, status := range []string{"200", "503", "504"} {
 				if statuses[status] == 0 {
 					t.Errorf("the intake never answered %s, only %v", status, statuses)
 				}
