@@ -15,7 +15,7 @@ const module = "github.com/logpipeline/logpipeline/"
 
 // dataPath is what the parts of the data path may import of each other; they
 // meet only in the package ingester.
-var dataPath = []string{"ingester/record", "ingester/config", "ingester/kafka"}
+var dataPath = []string{"ingester/record", "ingester/config", "ingester/kafka", "ingester/signal"}
 
 // mayImport says, by folder, which packages of this module a package may
 // import. The longest folder that matches a package counts; a package that no
@@ -28,10 +28,11 @@ var mayImport = map[string][]string{
 	"controllers/":          {"api", "controllers", "ingester/config"},
 	"controllers/resources": {"api", "ingester/config"},
 	"controllers/topics":    {"ingester/kafka", "ingester/config"},
-	"controllers/scaling":   {"ingester/kafka", "ingester/config"},
+	"controllers/scaling":   {"ingester/kafka", "ingester/config", "ingester/signal"},
 	"ingester/":             {"ingester"},
 	"ingester/config":       {},
 	"ingester/record":       {},
+	"ingester/signal":       {},
 	"ingester/kafka":        {"ingester/config", "ingester/record"},
 	"ingester/mounted":      {},
 	"ingester/http1":        {},
