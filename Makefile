@@ -44,10 +44,12 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 
 .PHONY: test
 test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
-	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
+	  go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
 	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -timeout 10m ./test/kill
 	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
-	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./test/house/...
+	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./hack/prunecrd/... ./test/house/...
 	go -C hack/images test ./...
 
 .PHONY: e2e
@@ -58,7 +60,9 @@ e2e: broker-for-cluster images helm ## The demo's path as a test on the local cl
 	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
 
 .PHONY: test-full
-test-full: test e2e ## All of that, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+test-full: test e2e ## All of that, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+	KILLS=200 KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -count 1 -timeout 40m -v ./test/kill
+	$(MAKE) bench-backlog
 	$(MAKE) bench-outage FLAGS="--away 5m"
 	hack/fuzz 20s
 	hack/cluster/smoke
@@ -75,7 +79,8 @@ otelcol:
 
 .PHONY: bench-programs
 bench-programs: build
-	go build -trimpath -o $(BIN)/ ./bench/intake ./bench/outage ./bench/discard ./bench/baseline ./bench/profiled
+	go build -trimpath -o $(BIN)/ ./bench/intake ./bench/outage ./bench/discard ./bench/baseline ./bench/profiled \
+	  ./bench/storage ./bench/consumers ./bench/backlog
 
 .PHONY: bench-intake
 bench-intake: bench-programs bench-peers ## Measure the intake beside its peers (FLAGS=--quick for a look of a minute).
@@ -86,6 +91,17 @@ bench-intake: bench-programs bench-peers ## Measure the intake beside its peers 
 bench-outage: bench-programs ## Measure an ingester's memory while Kafka is away (FLAGS="--away 5m").
 	$(BIN)/outage --bin $(BIN) $(FLAGS)
 	$(BIN)/outage --bin $(BIN) --acknowledge Queued $(FLAGS)
+
+.PHONY: bench-storage
+bench-storage: bench-programs bench-peers ## Measure Kafka to NDJSON beside its peers (FLAGS=--quick for half a minute's look).
+	bench/peers/rsyslog/rsyslog build
+	$(KAFKA_TOOL) start
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" $(BIN)/storage --bin $(BIN) --json $(BUILD)/bench/storage.json $(FLAGS)
+
+.PHONY: bench-backlog
+bench-backlog: bench-programs ## Check the restart with 100,000 segments, and the memory under a backlog (FLAGS=--quick).
+	$(KAFKA_TOOL) start
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" $(BIN)/backlog --bin $(BIN) $(FLAGS)
 
 ##@ Build
 
@@ -115,9 +131,11 @@ helm: ## Build the pinned helm.
 ##@ Keep in order
 
 .PHONY: generate
-generate: ## Regenerate deepcopy, apply configurations, CRD and RBAC, and the chart's copies of them.
+generate: ## Regenerate deepcopy, apply configurations, CRD, its documentation and RBAC, and the chart's copies of them.
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt applyconfiguration:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	go run ./hack/prunecrd config/crd/bases/*.yaml
+	go run ./hack/apidoc
 	$(CONTROLLER_GEN) rbac:roleName=logpipeline-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	cp config/crd/bases/*.yaml charts/logpipeline/files/crds/
 	cp config/rbac/role.yaml config/rbac/leader_election_role.yaml config/rbac/logpipeline_editor_role.yaml config/rbac/logpipeline_viewer_role.yaml charts/logpipeline/files/

@@ -19,8 +19,9 @@ import (
 func (r *Reconciler) applyChildren(ctx context.Context, p *pass) error {
 	children, err := resources.Build(resources.Input{
 		Pipeline:   p.pipeline,
-		Config:     p.resolved.config,
+		Configs:    p.resolved.configs,
 		Partitions: p.partitions(),
+		SingleNode: p.storage.singleNode(),
 		Image:      r.Image,
 	})
 	if err != nil {
@@ -48,24 +49,29 @@ func (p *pass) partitions() int32 {
 }
 
 func (r *Reconciler) applyIngester(ctx context.Context, p *pass, want resources.Children) error {
-	if _, err := apply(ctx, r, p.pipeline, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount); err != nil {
-		return err
-	}
-	if _, err := apply(ctx, r, p.pipeline, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap); err != nil {
-		return err
-	}
 	if _, err := apply(ctx, r, p.pipeline, want.Service, &corev1.Service{}, corev1ac.ExtractService); err != nil {
 		return err
 	}
-	changed, err := apply(ctx, r, p.pipeline, want.Ingester, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
+	changed, err := r.applyRole(ctx, p, want.Ingester)
 	p.children.ingester.changed = changed
 	return err
 }
 
 func (r *Reconciler) applyConsumer(ctx context.Context, p *pass, want resources.Children) error {
-	changed, err := apply(ctx, r, p.pipeline, want.Consumer, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
+	changed, err := r.applyRole(ctx, p, want.Consumer)
 	p.children.consumer.changed = changed
 	return err
+}
+
+// applyRole tells whether the Deployment was changed.
+func (r *Reconciler) applyRole(ctx context.Context, p *pass, want resources.Role) (bool, error) {
+	if _, err := apply(ctx, r, p.pipeline, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount); err != nil {
+		return false, err
+	}
+	if _, err := apply(ctx, r, p.pipeline, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap); err != nil {
+		return false, err
+	}
+	return apply(ctx, r, p.pipeline, want.Deployment, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
 }
 
 // foreignError is an object under a child's name that the pipeline does not

@@ -49,6 +49,11 @@ func storageReady(p *pass) metav1.Condition {
 	const t = v1alpha1.ConditionStorageReady
 	storage := p.storage
 	switch {
+	case p.failedAt(t):
+		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error())
+	case p.pipeline.Spec.Storage.ObjectStore != nil:
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonObjectStore,
+			fmt.Sprintf("segments are stored in %s", p.pipeline.Spec.Storage.ObjectStore.URL))
 	case storage.claimName == "":
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonEphemeral, "segments live and die with their pod")
 	case storage.claim == nil:

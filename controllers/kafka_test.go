@@ -60,7 +60,7 @@ func TestWorkloadIsLeftAloneWhileKafkaIsDown(t *testing.T) {
 
 	kafka.Close()
 	change(t, p, func(p *v1alpha1.LogPipeline) {
-		p.Spec.Ingester.Scaling = &v1alpha1.ScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 5}}
+		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 5}}
 	})
 	awaitCondition(t, p, v1alpha1.ConditionKafkaReachable, metav1.ConditionFalse, v1alpha1.ReasonBrokersUnreachable)
 	if n := *read[appsv1.Deployment](t, namespace, "orders-ingester").Spec.Replicas; n != 2 {

@@ -40,8 +40,8 @@ func TestPipelineComesUp(t *testing.T) {
 			Name: namespace + ".orders", ID: uuid.UUID(topic.TopicID).String(),
 			ClusterID: p.Status.Topic.ClusterID, Created: true, Partitions: 3,
 		},
-		Ingester: &v1alpha1.IngesterStatus{Replicas: 2, ReadyReplicas: 2},
-		Consumer: &v1alpha1.ConsumerStatus{Replicas: 1, ReadyReplicas: 1, Group: "logpipeline." + namespace + ".orders"},
+		Ingester: &v1alpha1.IngesterStatus{Replicas: 2, ReadyReplicas: 2, Ready: "2/2"},
+		Consumer: &v1alpha1.ConsumerStatus{Replicas: 1, ReadyReplicas: 1, Ready: "1/1", Group: "logpipeline." + namespace + ".orders"},
 		Endpoint: "http://orders-ingester." + namespace + ".svc:8080/logs",
 		Conditions: []metav1.Condition{
 			{Type: "ConsumerAvailable", Status: "True", Reason: "DeploymentAvailable", Message: `1 of 1 pods of Deployment "orders-consumer" are up to date and ready`},
@@ -75,8 +75,10 @@ func TestChildrenBelongToTheirPipeline(t *testing.T) {
 		Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
 	}}
 	for _, child := range []client.Object{
-		read[corev1.ServiceAccount](t, namespace, "orders-logpipeline"),
-		read[corev1.ConfigMap](t, namespace, "orders-logpipeline"),
+		read[corev1.ServiceAccount](t, namespace, "orders-ingester"),
+		read[corev1.ServiceAccount](t, namespace, "orders-consumer"),
+		read[corev1.ConfigMap](t, namespace, "orders-ingester"),
+		read[corev1.ConfigMap](t, namespace, "orders-consumer"),
 		read[corev1.Service](t, namespace, "orders-ingester"),
 		read[appsv1.Deployment](t, namespace, "orders-ingester"),
 		read[appsv1.Deployment](t, namespace, "orders-consumer"),
@@ -130,8 +132,8 @@ func TestIdlePipelineIsNotWritten(t *testing.T) {
 	if diff := cmp.Diff(before, requests.in(namespace)); diff != "" {
 		t.Errorf("writes of ten resyncs: -before +after\n%s", diff)
 	}
-	if n := len(slices.DeleteFunc(before, func(w string) bool { return strings.Contains(w, "logpipelines") })); n != 5 {
-		t.Errorf("%d writes set up five children:\n%s", n, strings.Join(before, "\n"))
+	if n := len(slices.DeleteFunc(before, func(w string) bool { return strings.Contains(w, "logpipelines") })); n != 7 {
+		t.Errorf("%d writes set up seven children:\n%s", n, strings.Join(before, "\n"))
 	}
 }
 
@@ -147,7 +149,7 @@ func TestDriftIsCorrected(t *testing.T) {
 		d.Spec.Template.Labels["mine"] = "stays"
 		delete(d.Labels, "app.kubernetes.io/managed-by")
 	})
-	config := read[corev1.ConfigMap](t, namespace, "orders-logpipeline")
+	config := read[corev1.ConfigMap](t, namespace, "orders-ingester")
 	rendered := config.Data["config.yaml"]
 	change(t, config, func(c *corev1.ConfigMap) { c.Data["config.yaml"] = "topic: other" })
 	if err := api.Delete(t.Context(), read[corev1.Service](t, namespace, "orders-ingester")); err != nil {
@@ -162,7 +164,7 @@ func TestDriftIsCorrected(t *testing.T) {
 		if d.Spec.Template.Labels["mine"] != "stays" {
 			t.Fatal("a field that the operator does not own was changed")
 		}
-		if got := read[corev1.ConfigMap](t, namespace, "orders-logpipeline").Data["config.yaml"]; got != rendered {
+		if got := read[corev1.ConfigMap](t, namespace, "orders-ingester").Data["config.yaml"]; got != rendered {
 			return fmt.Errorf("configuration is %q", got)
 		}
 		return api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "orders-ingester"}, &corev1.Service{})
@@ -210,7 +212,7 @@ func TestSpecReachesTopicAndPods(t *testing.T) {
 		p.Spec.Topic.Partitions = ptr.To[int32](5)
 		p.Spec.Topic.Config["retention.ms"] = "2000"
 		p.Spec.Ingester.Queue.MaxBytes = ptr.To(resource.MustParse("512Mi"))
-		p.Spec.Ingester.Scaling = &v1alpha1.ScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 4}}
+		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 4}}
 	})
 	eventually(t, func() error {
 		if d := read[appsv1.Deployment](t, namespace, "orders-ingester"); *d.Spec.Replicas != 4 || checksum() == before {
@@ -260,7 +262,7 @@ func TestInvalidSpecStallsAndLeavesWorkload(t *testing.T) {
 
 	change(t, p, func(p *v1alpha1.LogPipeline) {
 		p.Spec.Ingester.Queue.MaxBytes = ptr.To(resource.MustParse("1Mi"))
-		p.Spec.Ingester.Scaling = &v1alpha1.ScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 9}}
+		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 9}}
 	})
 	condition := awaitCondition(t, p, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidSpec)
 	if !strings.Contains(condition.Message, "requestLimits.maxBodyBytes") {
@@ -385,7 +387,7 @@ func TestStorageFollowsTheClaim(t *testing.T) {
 	if err := api.Status().Update(t.Context(), claim); err != nil {
 		t.Fatal(err)
 	}
-	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonRunning)
+	awaitRunning(t, p) // the claim's access modes have changed the Deployment
 	volumes := read[appsv1.Deployment](t, namespace, "orders-consumer").Spec.Template.Spec.Volumes
 	if !slices.ContainsFunc(volumes, func(v corev1.Volume) bool {
 		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == "archive"

@@ -16,18 +16,34 @@ import (
 // resolved is the spec with its defaults, checked as far as that goes without
 // Kafka.
 type resolved struct {
-	config config.Config
-	topic  topics.Desired
+	configs resources.Configs
+	topic   topics.Desired
+	// deadLetter is the topic of dead letters; nil where there is none.
+	deadLetter *topics.Desired
+	// secrets that the spec names.
+	secrets secrets
 }
 
-// resolve completes and checks the spec.
-func (r *Reconciler) resolve(_ context.Context, p *pass) error {
-	c, err := resources.Config(p.pipeline)
+// resolve completes and checks the spec, and the claim and the Secrets that it
+// names.
+func (r *Reconciler) resolve(ctx context.Context, p *pass) (err error) {
+	if p.storage, err = r.readStorage(ctx, p.pipeline); err != nil {
+		return err
+	}
+	configs, err := resources.Config(p.pipeline)
 	if err != nil {
 		return &failure{v1alpha1.ConditionReady, v1alpha1.ReasonInvalidSpec, true, err}
 	}
-	p.resolved = resolved{config: c, topic: desiredTopic(p.pipeline, c)}
-	return nil
+	p.resolved = resolved{
+		configs:    configs,
+		topic:      desiredTopic(p.pipeline, configs.Ingester),
+		deadLetter: desiredDeadLetter(p.pipeline, configs.Ingester),
+	}
+	if err := checkRoom(p.pipeline, p.storage); err != nil {
+		return &failure{v1alpha1.ConditionStorageReady, v1alpha1.ReasonClaimSingleNode, true, err}
+	}
+	p.resolved.secrets, err = r.readSecrets(ctx, p.pipeline)
+	return err
 }
 
 func desiredTopic(p *v1alpha1.LogPipeline, c config.Config) topics.Desired {
@@ -49,6 +65,37 @@ func desiredTopic(p *v1alpha1.LogPipeline, c config.Config) topics.Desired {
 	}
 	if seen := p.Status.Topic; seen != nil {
 		desired.Known = topics.Identity{ClusterID: seen.ClusterID, ID: seen.ID}
+	}
+	return desired
+}
+
+// What a topic of dead letters is where the spec doesn't say: letters are few,
+// and each has headers that say what became of it.
+const (
+	deadLetterPartitions  = 1
+	deadLetterHeaderBytes = 64 << 10
+)
+
+func desiredDeadLetter(p *v1alpha1.LogPipeline, c config.Config) *topics.Desired {
+	spec := p.Spec.DeadLetter.Topic
+	if spec == nil {
+		return nil
+	}
+	desired := &topics.Desired{
+		Name:         c.DeadLetter.Topic,
+		Managed:      spec.Management != v1alpha1.TopicExisting,
+		Partitions:   deadLetterPartitions,
+		MessageBytes: c.TopicMaxMessageBytes() + deadLetterHeaderBytes,
+		Config:       map[string]string{},
+	}
+	if spec.Partitions != nil {
+		desired.Partitions = *spec.Partitions
+	}
+	if spec.ReplicationFactor != nil {
+		desired.ReplicationFactor = *spec.ReplicationFactor
+	}
+	for key, value := range spec.Config {
+		desired.Config[key] = string(value)
 	}
 	return desired
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,11 +43,13 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 	status.Ingester, status.Consumer = nil, nil
 	if live := p.children.ingester.live; live != nil {
 		status.Endpoint = resources.Endpoint(p.pipeline)
-		status.Ingester = &v1alpha1.IngesterStatus{Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas}
+		status.Ingester = &v1alpha1.IngesterStatus{
+			Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas, Ready: readyOfWanted(live),
+		}
 	}
 	if live := p.children.consumer.live; live != nil {
 		status.Consumer = &v1alpha1.ConsumerStatus{
-			Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas,
+			Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas, Ready: readyOfWanted(live),
 			Group: group(p),
 		}
 	}
@@ -59,10 +62,14 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 	return status
 }
 
+func readyOfWanted(d *appsv1.Deployment) string {
+	return fmt.Sprintf("%d/%d", d.Status.ReadyReplicas, *d.Spec.Replicas)
+}
+
 // group is empty only when the spec is invalid, and then the one before
 // stays.
 func group(p *pass) string {
-	if g := p.resolved.config.Consumer.Group; g != "" || p.pipeline.Status.Consumer == nil {
+	if g := p.resolved.configs.Consumer.Consumer.Group; g != "" || p.pipeline.Status.Consumer == nil {
 		return g
 	}
 	return p.pipeline.Status.Consumer.Group

@@ -25,7 +25,7 @@ func passAt(changes ...func(*pass)) *pass {
 		children: childrenSeen{ingester: rolledOutDeployment(2), consumer: rolledOutDeployment(1)},
 	}
 	p.pipeline.Generation = 4
-	p.resolved.config.Consumer.Group = "g"
+	p.resolved.configs.Consumer.Consumer.Group = "g"
 	for _, change := range changes {
 		change(p)
 	}

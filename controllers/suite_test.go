@@ -39,6 +39,7 @@ import (
 // tests play their parts.
 var (
 	api        client.Client // the user's
+	kubeconfig []byte        // the user's
 	reconciler *Reconciler
 	requests   = &requestLog{}
 )
@@ -72,6 +73,13 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	if api, err = client.New(config, client.Options{Scheme: scheme.Scheme}); err != nil {
+		return 0, err
+	}
+	user, err := environment.AddUser(envtest.User{Name: "user", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return 0, err
+	}
+	if kubeconfig, err = user.KubeConfig(); err != nil {
 		return 0, err
 	}
 	if config, err = asOperator(environment); err != nil {

@@ -30,14 +30,14 @@ type admin struct {
 	health   func() error           // why it isn't although it runs; set before ready
 }
 
-func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer, logger *slog.Logger) (*admin, error) {
+func openAdmin(ctx context.Context, address string, gatherer prometheus.Gatherer, logger *slog.Logger, elsewhere ...string) (*admin, error) {
 	listener, err := listen(ctx, address)
 	if err != nil {
 		return nil, err
 	}
 	a := &admin{listener: listener, mux: http.NewServeMux(), stopped: make(chan error, 1), health: func() error { return nil }}
 	a.setState("starting")
-	a.mux.Handle("/", httpapi.NewAdmin(gatherer, a.readiness))
+	a.mux.Handle("/", httpapi.NewAdmin(gatherer, a.readiness, elsewhere...))
 	a.server = &http.Server{
 		Handler:           a.mux,
 		ReadHeaderTimeout: adminTimeout,

@@ -3,29 +3,42 @@ package ingester
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	_ "gocloud.dev/blob/s3blob"
 
 	"github.com/logpipeline/logpipeline/ingester/aggregate"
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
 	"github.com/logpipeline/logpipeline/ingester/segment"
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 )
 
 // What chains seal is in the answer, once, and what they give up isn't; and
 // counting the stored segments again gives the same.
 func TestSealedSegmentsAreAggregated(t *testing.T) {
-	cfg := config.Default()
-	cfg.Topic, cfg.DataDir = "logs", t.TempDir()
+	for name, objectStore := range map[string]string{"directory": "", "object store": s3server.Start(t).URL("logs")} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Topic, cfg.DataDir, cfg.ObjectStore.URL = "logs", t.TempDir(), objectStore
+			testAggregation(t, cfg)
+		})
+	}
+}
+
+func testAggregation(t *testing.T, cfg config.Config) {
 	cfg.Aggregation.GroupBy, cfg.Aggregation.Numeric = []string{"level"}, []string{"n"}
 	p := &process{cfg: cfg, logger: slog.New(slog.DiscardHandler), registry: prometheus.NewRegistry(), admin: &admin{mux: http.NewServeMux()}}
-	store, err := segment.OpenDirectory(cfg.DataDir, cfg.Segment, p.logger, p.registry)
+	store, err := segment.Open(t.Context(), cfg, p.logger, p.registry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,5 +102,25 @@ func TestSealedSegmentsAreAggregated(t *testing.T) {
 		if diff := cmp.Diff(recorded, counted.Encode(source)); diff != "" {
 			t.Errorf("roll-up from offset %d (-recorded +counted again):\n%s", source.BaseOffset, diff)
 		}
+	}
+
+	// The roll-ups go with the segments.
+	opened, err := store.Open(t.Context(), "logs", "AAAAAAAAQACAAAAAAAAAAQ", 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opened.Retain(t.Context(), time.Now(), config.Retention{MaxAgeSeconds: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for source, err := range archive.Segments(t.Context(), "logs", report.From, report.To) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Rollup(t.Context(), plan.Name(source)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("roll-up from offset %d, whose data is removed: error %v", source.BaseOffset, err)
+		}
+	}
+	if err := opened.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -17,13 +17,15 @@ import (
 // broker is the embedded Kafka.
 type broker struct {
 	*kfake.Cluster
-	lock *os.File
+	lock    *os.File
+	address string // the file with its address
 }
 
-// startBroker starts the embedded Kafka on a loopback port of its own choice.
+// startBroker starts the embedded Kafka on a loopback port of its own choice,
+// which stands in the file address while it runs, for commands beside it.
 // Every batch is fsynced before it is acknowledged. The directory is for one
 // broker at a time: two would write into the same logs. The caller closes it.
-func startBroker(dataDir string) (*broker, error) {
+func startBroker(dataDir, addressFile string) (*broker, error) {
 	lock, err := lockDir(dataDir)
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded Kafka in %s: %w", dataDir, err)
@@ -32,11 +34,17 @@ func startBroker(dataDir string) (*broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the embedded Kafka in %s: %w", dataDir, err), lock.Close())
 	}
-	return &broker{cluster, lock}, nil
+	b := &broker{cluster, lock, addressFile}
+	if err := os.WriteFile(b.address, []byte(cluster.ListenAddrs()[0]+"\n"), 0o644); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("start the embedded Kafka in %s: %w", dataDir, err)
+	}
+	return b, nil
 }
 
 // Close stops the broker, and gives its directory free once all is written.
 func (b *broker) Close() {
+	_ = os.Remove(b.address) // what is left there names a port at which nobody answers
 	b.Cluster.Close()
 	_ = b.lock.Close() // nothing was written to it
 }

@@ -31,7 +31,7 @@ type process struct {
 // could not go on. The configuration must be valid for the role.
 func Run(ctx context.Context, role config.Role, cfg config.Config, version string, logger *slog.Logger) error {
 	p := &process{cfg: cfg, logger: logger, registry: newRegistry(version)}
-	admin, err := openAdmin(ctx, cfg.AdminListen, p.registry, logger)
+	admin, err := openAdmin(ctx, cfg.AdminListen, p.registry, logger, directions(role, cfg)...)
 	if err != nil {
 		return err
 	}
@@ -45,6 +45,8 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 		err = p.consume(ctx)
 	case config.RoleStandalone:
 		err = p.standalone(ctx)
+	case config.RoleDirect:
+		err = p.direct(ctx)
 	default:
 		err = fmt.Errorf("run role %q: there is no such role", role)
 	}
@@ -64,10 +66,11 @@ func (p *process) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.tell(intake, nil)
 	return intake.run(ctx)
 }
 
-// writtenTopics are those that an intake writes.
+// writtenTopics are the topic and, where there is one, that of its dead letters.
 func (p *process) writtenTopics() []string {
 	if letters := p.cfg.DeadLetter.Topic; letters != "" {
 		return []string{p.cfg.Topic, letters}
@@ -93,13 +96,14 @@ func boundMemory(buffers config.Bytes) {
 // before it returns.
 func (p *process) consume(ctx context.Context) error {
 	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes)
-	client := kafka.New(p.cfg.Kafka, p.cfg.Topic)
+	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	consumer, err := p.openConsumer(ctx, client, nil)
 	if err != nil {
 		return err
 	}
 	p.admin.health = consumer.Stopped
+	p.tell(nil, consumer)
 	p.admin.ready()
 	return consumer.Run(ctx)
 }
@@ -108,7 +112,7 @@ func (p *process) consume(ctx context.Context) error {
 // drains, the consumer reads to the end of the log and seals, and the broker
 // stops last.
 func (p *process) standalone(ctx context.Context) error {
-	broker, err := startBroker(filepath.Join(p.cfg.DataDir, "kafka"))
+	broker, err := startBroker(filepath.Join(p.cfg.DataDir, "kafka"), p.cfg.EmbeddedKafkaFile())
 	if err != nil {
 		return err
 	}
@@ -129,6 +133,7 @@ func (p *process) standalone(ctx context.Context) error {
 		return err
 	}
 	p.admin.health = consumer.Stopped
+	p.tell(intake, consumer)
 
 	consuming, stopConsuming := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopConsuming()

@@ -72,7 +72,7 @@ func (p *process) openDelivery(i *intake, client *kafka.Client) (err error) {
 	if err != nil {
 		return err
 	}
-	options := producer.Options{DeadLetters: i.letters, Acknowledge: p.cfg.Acknowledge}
+	options := producer.Options{DeadLetters: i.letters}
 	if i.handler, err = p.openHandler(i); err != nil {
 		return err
 	}
@@ -93,6 +93,7 @@ func (p *process) openHandler(i *intake) (*httpapi.Handler, error) {
 	options := httpapi.Options{
 		Limits:             p.cfg.RequestLimits,
 		Instance:           p.cfg.Instance,
+		AdminAddress:       p.admin.address(),
 		Acknowledge:        p.cfg.Acknowledge,
 		RequiredAcks:       p.cfg.Producer.RequiredAcks,
 		Authenticator:      authenticator,
@@ -110,7 +111,13 @@ func (p *process) openHandler(i *intake) (*httpapi.Handler, error) {
 		}
 		options.Spool = i.spool
 	}
-	return httpapi.New(options, i.queue, p.logger, p.registry), nil
+	handler := httpapi.New(options, i.queue, p.logger, p.registry)
+	if i.spool != nil {
+		if err := i.spool.Keyed(handler.Remember); err != nil {
+			return nil, errors.Join(err, i.closeSpool())
+		}
+	}
+	return handler, nil
 }
 
 // openListener listens, with TLS where that is configured.

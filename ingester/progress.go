@@ -56,6 +56,14 @@ func (w *watchedChain) Seal(ctx context.Context) (bool, error) {
 	return sealed, err
 }
 
+func (w *watchedChain) RecordGap(ctx context.Context, next int64, reason string) (bool, error) {
+	recorded, err := w.Chain.RecordGap(ctx, next, reason)
+	if err == nil {
+		w.noteSealed()
+	}
+	return recorded, err
+}
+
 // noteSealed is called when nothing is appended that isn't sealed.
 func (w *watchedChain) noteSealed() {
 	w.progress.mu.Lock()

@@ -30,6 +30,10 @@ const (
 
 	// ConditionConsumerAvailable tells whether the consumers are running.
 	ConditionConsumerAvailable = "ConsumerAvailable"
+
+	// ConditionAutoscalingActive tells whether what is to be scaled is; it is
+	// absent where scaling is fixed. When False, pods stay as they are.
+	ConditionAutoscalingActive = "AutoscalingActive"
 )
 
 // Reasons of more than one condition.
@@ -51,6 +55,19 @@ const (
 
 	// ReasonAPIError: the API server refused or failed a request; retried.
 	ReasonAPIError = "APIError"
+
+	// ReasonSecretNotFound: a Secret that the spec names does not exist, or
+	// lacks a key; the message says which. Create it: it is looked for again
+	// every minute. Not Stalled.
+	ReasonSecretNotFound = "SecretNotFound"
+
+	// ReasonSecretInvalid: a Secret holds what cannot be used, such as a key
+	// that is not the certificate's; the message says what. Not Stalled.
+	ReasonSecretInvalid = "SecretInvalid"
+
+	// ReasonTerminating: the LogPipeline is being deleted; the message says
+	// what is still to be done.
+	ReasonTerminating = "Terminating"
 )
 
 // Reasons of Ready.
@@ -66,6 +83,14 @@ const (
 
 	// ReasonRetrying: something failed and is tried again.
 	ReasonRetrying = "Retrying"
+
+	// ReasonRolloutsPaused: the rollout of a new release failed for other
+	// pipelines, so this one keeps the pods that it has until that is mended.
+	ReasonRolloutsPaused = "RolloutsPaused"
+
+	// ReasonRolloutQueued: as many pipelines as may roll at once do; this one
+	// follows.
+	ReasonRolloutQueued = "RolloutQueued"
 )
 
 // Reasons of KafkaReachable.
@@ -76,12 +101,30 @@ const (
 	// ReasonBrokersUnreachable: no bootstrap server answered; retried with
 	// back-off. What is running is left alone.
 	ReasonBrokersUnreachable = "BrokersUnreachable"
+
+	// ReasonAuthenticationFailed: the brokers refused the name and password,
+	// or closed the connection during the handshake, which is what they do to
+	// wrong credentials, to plain text where they want TLS, and to TLS where
+	// they want plain text. Check kafka.security and kafka.adminSecurity and
+	// their Secrets.
+	ReasonAuthenticationFailed = "AuthenticationFailed"
+
+	// ReasonCertificateRejected: the TLS handshake failed: the brokers'
+	// certificates are not of the authorities in caSecretRef, or are for other
+	// names, or the brokers refused the client's.
+	ReasonCertificateRejected = "CertificateRejected"
 )
 
 // Reasons of TopicReady.
 const (
 	// ReasonTopicExists: the topic exists as the spec says.
 	ReasonTopicExists = "TopicExists"
+
+	// ReasonWeakTopic: the topic works, but as it is configured it can lose
+	// records that were acknowledged: its min.insync.replicas is below 2 with
+	// more replicas than that, or unclean leader elections are on. A warning:
+	// the condition is True.
+	ReasonWeakTopic = "WeakTopic"
 
 	// ReasonReplicationFactorDiffers: the topic works, but its replication
 	// factor is not the spec's. The operator does not move replicas.
@@ -116,6 +159,10 @@ const (
 	// ReasonTopicTaken: an elder LogPipeline has this topic. With Stalled.
 	ReasonTopicTaken = "TopicTaken"
 
+	// ReasonDeadLetterTopicFailed: the topic of deadLetter.topic is not as the
+	// spec says; the message says why.
+	ReasonDeadLetterTopicFailed = "DeadLetterTopicFailed"
+
 	// ReasonTopicError: the brokers refused a request for another reason,
 	// which the message quotes; retried.
 	ReasonTopicError = "TopicError"
@@ -137,6 +184,24 @@ const (
 	// ReasonClaimLost: the claim's volume is gone.
 	ReasonClaimLost = "ClaimLost"
 
+	// ReasonClaimSingleNode: one node alone can mount the claim, and
+	// consumer.scaling has room for more than one consumer. Lower it to 1, or
+	// create another LogPipeline with a claim that is ReadWriteMany. With
+	// Stalled.
+	ReasonClaimSingleNode = "ClaimSingleNode"
+
+	// ReasonObjectStore: segments are stored in a bucket.
+	ReasonObjectStore = "ObjectStore"
+
+	// ReasonExclusiveCreateUnsupported: the store lets two writers create the
+	// same object, so that it could neither keep records from doubling nor
+	// from getting lost. Choose another store.
+	ReasonExclusiveCreateUnsupported = "ExclusiveCreateUnsupported"
+
+	// ReasonStoreFailed: consumers cannot write to the store; the message
+	// quotes one of them.
+	ReasonStoreFailed = "StoreFailed"
+
 	// ReasonEphemeral: segments live and die with their pod.
 	ReasonEphemeral = "Ephemeral"
 )
@@ -156,4 +221,41 @@ const (
 
 	// ReasonDeploymentMissing: the Deployment does not exist yet.
 	ReasonDeploymentMissing = "DeploymentMissing"
+
+	// ReasonPartitionsStopped: consumers run, and partitions stand still until
+	// somebody decides, such as after records were gone before they were
+	// stored; the message quotes a consumer.
+	ReasonPartitionsStopped = "PartitionsStopped"
+)
+
+// Reasons of AutoscalingActive.
+const (
+	// ReasonScaling: the HorizontalPodAutoscalers have what they need.
+	ReasonScaling = "Scaling"
+
+	// ReasonMetricsUnavailable: the HorizontalPodAutoscalers get no numbers,
+	// because Kafka or the pods do not tell them, or nobody serves
+	// external.metrics.k8s.io; the message says which. Pods stay as they are.
+	ReasonMetricsUnavailable = "MetricsUnavailable"
+
+	// ReasonMetricsAPIOwnedByOther: external.metrics.k8s.io, of which a
+	// cluster has one, is served by somebody else, whom the message names. Let
+	// that one serve our metrics from Prometheus, use scaling.fixed, or a
+	// HorizontalPodAutoscaler of your own.
+	ReasonMetricsAPIOwnedByOther = "MetricsAPIOwnedByOther"
+
+	// ReasonResourceMetricsMissing: targetCPUPercent is set, and nobody serves
+	// metrics.k8s.io, so that no pod is ever taken away. Install a metrics
+	// server, or take targetCPUPercent out.
+	ReasonResourceMetricsMissing = "ResourceMetricsMissing"
+
+	// ReasonPartitionsExhausted: more consumers are wanted than the topic has
+	// partitions, which is what bounds them. Raise topic.partitions. The
+	// condition is True.
+	ReasonPartitionsExhausted = "PartitionsExhausted"
+
+	// ReasonScaleToZeroUnsupported: minReplicas is 0, and the API server
+	// refuses a HorizontalPodAutoscaler that scales to zero: it counts as 1.
+	// The condition is True.
+	ReasonScaleToZeroUnsupported = "ScaleToZeroUnsupported"
 )

@@ -95,6 +95,17 @@ func (p *Process) Stop(grace time.Duration) error {
 	}
 }
 
+// Kill ends the child with SIGKILL, even one that was stopped by a signal, and
+// waits for it. A child that ended by itself before is an error.
+func (p *Process) Kill() error {
+	if p.Exited() {
+		return fmt.Errorf("%s had ended: %v; see %s", p.name, p.cmd.ProcessState, p.log)
+	}
+	err := p.cmd.Process.Kill()
+	<-p.exited
+	return err
+}
+
 // FreeAddress returns a loopback address at which nothing listens now.
 func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback

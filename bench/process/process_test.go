@@ -114,6 +114,19 @@ func TestAChildThatEndsIsSaid(t *testing.T) {
 	}
 }
 
+func TestAStoppedChildIsKilled(t *testing.T) {
+	p := child(t, "burn")
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Kill(); err != nil || !p.Exited() {
+		t.Errorf("Kill: %v, exited: %t", err, p.Exited())
+	}
+	if err := p.Kill(); err == nil || !strings.Contains(err.Error(), "had ended") {
+		t.Errorf("Kill of what has ended: %v", err)
+	}
+}
+
 func TestParseStatOfANameWithSpaces(t *testing.T) {
 	got, err := parseStat([]byte("7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 150 25 0 0 20 0 1 0 100 1 1"))
 	if want := 1750 * time.Millisecond; got != want || err != nil {

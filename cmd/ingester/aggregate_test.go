@@ -18,6 +18,7 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
 	"github.com/logpipeline/logpipeline/ingester/segment"
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 )
 
 // stored is a data directory with so many segments in each of two partitions:
@@ -25,10 +26,16 @@ import (
 // error with n 3.
 func stored(t *testing.T, compression config.Compression, segments int) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	cfg := config.Default().Segment
-	cfg.Compression = compression
-	store, err := segment.OpenDirectory(dir, cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	cfg := config.Default()
+	cfg.DataDir, cfg.Segment.Compression = t.TempDir(), compression
+	storeIn(t, cfg, segments)
+	return cfg.DataDir
+}
+
+// storeIn does so in the store that a configuration names.
+func storeIn(t *testing.T, cfg config.Config, segments int) {
+	t.Helper()
+	store, err := segment.Open(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +61,6 @@ func stored(t *testing.T, compression config.Compression, segments int) (dir str
 			t.Fatal(err)
 		}
 	}
-	return dir
 }
 
 func aggregated(t *testing.T, arguments ...string) aggregate.Report {
@@ -68,10 +74,21 @@ func aggregated(t *testing.T, arguments ...string) aggregate.Report {
 }
 
 func TestAggregateCountsStoredSegments(t *testing.T) {
-	for _, compression := range []config.Compression{config.CompressionNone, config.CompressionZstd} {
-		t.Run(string(compression), func(t *testing.T) {
-			dir := stored(t, compression, 3)
-			asked := []string{"--data-dir", dir, "--topic", "orders", "--group-by", "level", "--numeric", "n", "--step", "1m", "--to", "120"}
+	inObjects := s3server.Start(t).URL("orders")
+	for name, tc := range map[string]struct {
+		compression config.Compression
+		objectStore string
+	}{
+		"none":                    {config.CompressionNone, ""},
+		"zstd":                    {config.CompressionZstd, ""},
+		"gzip in an object store": {config.CompressionGzip, inObjects},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.DataDir, cfg.Segment.Compression, cfg.ObjectStore.URL = t.TempDir(), tc.compression, tc.objectStore
+			storeIn(t, cfg, 3)
+			located := []string{"--data-dir", cfg.DataDir, "--object-store", tc.objectStore}
+			asked := append(located, "--topic", "orders", "--group-by", "level", "--numeric", "n", "--step", "1m", "--to", "120")
 			report := aggregated(t, append(asked, "--write")...)
 			if want := (aggregate.Coverage{Segments: 6, Recomputed: 6}); report.Coverage != want {
 				t.Errorf("first %+v, want %+v", report.Coverage, want)
@@ -91,7 +108,7 @@ func TestAggregateCountsStoredSegments(t *testing.T) {
 			if diff := cmp.Diff(report.Rows, again.Rows); diff != "" {
 				t.Errorf("from roll-ups (-counted +read):\n%s", diff)
 			}
-			if got := call(t, "verify", "--data-dir", dir); got.code != 0 {
+			if got := call(t, append([]string{"verify"}, located...)...); got.code != 0 {
 				t.Errorf("verify beside roll-ups: %+v", got)
 			}
 		})

@@ -12,33 +12,11 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/segment"
 )
 
-const chainUsage = `Usage: ingester chain show [FLAGS]
-       ingester chain resume --record-gap [FLAGS]
-
-show prints where the chains of stored segments begin and end, and what waits
-beside them. resume lets a partition go on whose next records are lost: it
-records a gap up to the offset from which on records can be stored.
-
-ingester chain show --help and resume --help list the flags.
-`
-
 // chain looks at chains, or takes one over a gap.
-func chain(ctx context.Context, arguments []string, out output) error {
-	if len(arguments) == 0 {
-		return usageError{errors.New("choose show or resume")}
-	}
-	switch verb, rest := arguments[0], arguments[1:]; verb {
-	case "show":
-		return showChains(ctx, rest, out)
-	case "resume":
-		return resumeChain(ctx, rest, out)
-	case "-h", "--help", "-help":
-		fmt.Fprint(out.stdout, chainUsage)
-		return flag.ErrHelp
-	default:
-		return usageError{fmt.Errorf("there is no %q: choose show or resume", verb)}
-	}
-}
+var chain = verbs{"chain", "A chain is what a partition's stored segments are linked to.", []command{
+	{"show", "print where chains begin and end, and what waits beside them", showChains},
+	{"resume", "let a partition go on whose next records are lost, by recording a gap", resumeChain},
+}}
 
 func showChains(ctx context.Context, arguments []string, out output) error {
 	flags := flag.NewFlagSet("chain show", flag.ContinueOnError)

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"strconv"
+	"io/fs"
+	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
-	"unicode"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/deadletter"
@@ -19,33 +16,15 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-const deadLettersUsage = `Usage: ingester dead-letters list [FLAGS]
-       ingester dead-letters replay [FLAGS]
-
-Dead letters are records that were not delivered and whose client could not be
-told so any more. list shows them; replay puts back those that certainly aren't
-in the topic and for which a client holds a receipt. What a client was never
-acknowledged it had to send again by itself.
-
-ingester dead-letters list --help and replay --help list the flags.
-`
+var deadLetterVerbs = verbs{"dead-letters", `Dead letters are records that were not delivered and whose client could not be
+told so any more. A client without a receipt had to send them again by itself.`, []command{
+	{"list", "show them, the oldest first", listDeadLetters},
+	{"replay", "put those back that certainly aren't in the topic and for which a client holds a receipt, or may hold one", replayDeadLetters},
+}}
 
 // deadLetters lists what could not be delivered, or puts it back.
 func deadLetters(ctx context.Context, arguments []string, out output) error {
-	if len(arguments) == 0 {
-		return usageError{errors.New("choose list or replay")}
-	}
-	switch verb, rest := arguments[0], arguments[1:]; verb {
-	case "list":
-		return listDeadLetters(ctx, rest, out)
-	case "replay":
-		return replayDeadLetters(ctx, rest, out)
-	case "-h", "--help", "-help":
-		fmt.Fprint(out.stdout, deadLettersUsage)
-		return flag.ErrHelp
-	default:
-		return usageError{fmt.Errorf("there is no %q: choose list or replay", verb)}
-	}
+	return deadLetterVerbs.run(ctx, arguments, out)
 }
 
 // listDeadLetters prints the letters that are left, the oldest first. Where the
@@ -58,8 +37,8 @@ func listDeadLetters(ctx context.Context, arguments []string, out output) error 
 	if err != nil {
 		return err
 	}
-	if flags.Lookup("config").Value.String() == "" {
-		return usageError{errors.New("neither topic nor folder to look into: give --config")}
+	if flags.Lookup("config").Value.String()+flags.Lookup("data-dir").Value.String() == "" {
+		return usageError{errors.New("neither topic nor folder to look into: give --config, or --data-dir")}
 	}
 	if cfg.DeadLetter.Topic != "" && len(cfg.Kafka.BootstrapServers) == 0 {
 		return usageError{errors.New("deadLetter.topic is set, but there are no brokers to ask for it: name them in kafka.bootstrapServers")}
@@ -91,7 +70,7 @@ func replayDeadLetters(ctx context.Context, arguments []string, out output) erro
 		return err
 	}
 	if len(cfg.Kafka.BootstrapServers) == 0 || cfg.Topic == "" {
-		return usageError{errors.New("no brokers or no topic: give --config")}
+		return usageError{errors.New("no brokers or no topic: give --config, or the --data-dir of an ingester standalone that runs")}
 	}
 	if replayer.Key, err = record.KeyOf(cfg.Producer.KeyField); err != nil {
 		return err
@@ -108,12 +87,42 @@ func replayDeadLetters(ctx context.Context, arguments []string, out output) erro
 	return err
 }
 
+// deadLetterConfig reads the configuration. Without brokers in it, it is that of
+// a standalone, which says in its directory where its own can be reached.
 func deadLetterConfig(flags *flag.FlagSet, arguments []string, out output) (config.Config, error) {
 	file := flags.String("config", "", "read topics, brokers and folder from this configuration `file`")
+	dir := flags.String("data-dir", "", "look into the `directory` of an ingester standalone")
 	if err := parse(flags, arguments, out); err != nil {
 		return config.Config{}, err
 	}
-	return config.ReadFile(*file, config.Default())
+	cfg, err := config.ReadFile(*file, config.Default())
+	if err != nil {
+		return cfg, err
+	}
+	if *dir != "" {
+		if _, err := os.Stat(*dir); err != nil {
+			return cfg, usageError{fmt.Errorf("--data-dir: %w", err)}
+		}
+		cfg.DataDir = *dir
+	}
+	if len(cfg.Kafka.BootstrapServers) == 0 {
+		err = findEmbeddedKafka(&cfg)
+	}
+	return cfg, err
+}
+
+// findEmbeddedKafka leaves the configuration as it is where no standalone has
+// been: its folder of dead letters can be listed nevertheless.
+func findEmbeddedKafka(cfg *config.Config) error {
+	address, err := os.ReadFile(cfg.EmbeddedKafkaFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	cfg.Kafka.BootstrapServers = strings.Fields(string(address))
+	if cfg.Topic == "" {
+		cfg.Topic = config.DefaultFor(config.RoleStandalone).Topic
+	}
+	return err
 }
 
 // deadLetterClient knows both topics.
@@ -123,97 +132,4 @@ func deadLetterClient(cfg config.Config) *kafka.Client {
 		topics = append(topics, cfg.DeadLetter.Topic)
 	}
 	return kafka.New(cfg.Kafka, topics...)
-}
-
-// printLetters is what somebody reads who was woken up by them.
-func printLetters(w io.Writer, inventory *deadletter.Inventory) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if len(inventory.Letters) > 0 {
-		fmt.Fprintln(table, "GIVEN UP\tBATCH\tRECORDS\tTO\tIN THE TOPIC?\tRECEIPT?\tKEPT IN")
-	}
-	records := 0
-	for _, e := range inventory.Letters {
-		records += e.Pending
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Time.UTC().Format(time.RFC3339), e.Batch, counted(e), destination(e.Letter),
-			choose(e.Unknown, "perhaps", "no"), choose(e.Acknowledged, "yes", "no"), place(e))
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for i, e := range inventory.Letters {
-		if i == 0 || e.Reason != inventory.Letters[i-1].Reason {
-			fmt.Fprintf(w, "\n%s: %s\n", e.Time.UTC().Format(time.RFC3339), printable(e.Reason))
-		}
-		fmt.Fprintf(w, "  %s: %s\n", e.Batch, printable(e.Sample))
-	}
-	for _, problem := range inventory.Corrupt {
-		fmt.Fprintf(w, "\ncan't be read: %s\n", problem)
-	}
-	fmt.Fprintf(w, "\n%d records in %d letters are left; %d were replayed\n", records, len(inventory.Letters), inventory.Replayed)
-	if inventory.Foreign > 0 {
-		fmt.Fprintf(w, "%d records of the topic are no dead letters of ours\n", inventory.Foreign)
-	}
-	return nil
-}
-
-// printable is what a terminal can show without obeying it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\ufffd'
-	}, s)
-}
-
-func counted(e deadletter.Entry) string {
-	if e.Pending < e.Records {
-		return fmt.Sprintf("%d of %d", e.Pending, e.Records)
-	}
-	return strconv.Itoa(e.Records)
-}
-
-func destination(l deadletter.Letter) string {
-	if l.Partition < 0 {
-		return l.Topic
-	}
-	return fmt.Sprintf("%s/%d", l.Topic, l.Partition)
-}
-
-func place(e deadletter.Entry) string {
-	switch {
-	case e.InTopic && e.InFolder:
-		return "both"
-	case e.InTopic:
-		return "topic"
-	default:
-		return "folder"
-	}
-}
-
-func choose(condition bool, yes, no string) string {
-	if condition {
-		return yes
-	}
-	return no
-}
-
-// printResult says what was done, and what was left and why.
-func printResult(w io.Writer, r deadletter.Result, topic string) {
-	fmt.Fprintf(w, "%d records were replayed into %s\n", r.Replayed, topic)
-	for _, left := range []struct {
-		records int
-		why     string
-	}{
-		{r.Before, "had been replayed before"},
-		{r.Unknown, "were left: they may be in the topic already (--include-unknown replays them nevertheless)"},
-		{r.Unacknowledged, "were left: their client holds no receipt, and may have sent them again (--include-unacknowledged)"},
-		{r.OfAnother, "were left: they are of another batch or topic"},
-		{r.Refused, "were left: the topic refused them again: " + r.Refusal},
-		{r.Corrupt, "files can't be read; ingester dead-letters list names them"},
-	} {
-		if left.records > 0 {
-			fmt.Fprintf(w, "%d %s\n", left.records, left.why)
-		}
-	}
 }

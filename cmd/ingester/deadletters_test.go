@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -120,9 +122,45 @@ func TestReplayDeadLetters(t *testing.T) {
 	}
 }
 
+// noteEmbeddedKafka writes what a standalone writes.
+func noteEmbeddedKafka(t *testing.T, dataDir, address string) {
+	t.Helper()
+	file := config.Config{DataDir: dataDir}.EmbeddedKafkaFile()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(address+"\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The embedded Kafka of a standalone has another port at each start.
+func TestReplayDeadLettersOfAStandalone(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(2, "logs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	dir := t.TempDir()
+	noteEmbeddedKafka(t, dir, cluster.ListenAddrs()[0])
+	threeLetters(t, filepath.Join(dir, "dead-letters"))
+	for _, step := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"list", "--data-dir", dir}, "4 records in 3 letters are left; 0 were replayed"},
+		{[]string{"replay", "--data-dir", dir}, "2 records were replayed into logs\n"},
+		{[]string{"list", "--config", write(t, "dataDir: "+dir+"\n")}, "2 records in 2 letters are left"},
+		{[]string{"replay", "--config", write(t, "dataDir: "+dir+"\n"), "--include-unknown"}, "1 records were replayed into logs\n"},
+	} {
+		if got := callDeadLetters(t, step.arguments...); got.code != 0 || !strings.Contains(got.stdout, step.want) {
+			t.Errorf("%q: %+v, want %q", step.arguments, got, step.want)
+		}
+	}
+}
+
 func TestDeadLettersCalledWrongly(t *testing.T) {
 	withTopic := write(t, "deadLetter: {topic: letters}\n")
 	nobody := write(t, "topic: logs\nkafka: {bootstrapServers: [\"127.0.0.1:1\"]}\ndeadLetter: {topic: letters, dir: "+t.TempDir()+"}\n")
+	empty, ended := t.TempDir(), t.TempDir()
+	noteEmbeddedKafka(t, ended, "127.0.0.1:1")
 	for name, tc := range map[string]struct {
 		arguments []string
 		code      int
@@ -131,7 +169,10 @@ func TestDeadLettersCalledWrongly(t *testing.T) {
 		"no verb":                     {nil, 2, "choose list or replay"},
 		"a verb that isn't one":       {[]string{"delete"}, 2, `there is no "delete": choose list or replay`},
 		"a format that isn't one":     {[]string{"list", "-o", "yaml", "--config", nobody}, 2, `-o is "yaml": choose text or json`},
-		"replay without brokers":      {[]string{"replay"}, 2, "no brokers or no topic: give --config"},
+		"replay without brokers":      {[]string{"replay"}, 2, "no brokers or no topic: give --config, or the --data-dir of an ingester standalone that runs"},
+		"replay where none has run":   {[]string{"replay", "--data-dir", empty}, 2, "no brokers or no topic"},
+		"a directory that isn't one":  {[]string{"list", "--data-dir", filepath.Join(empty, "nothing")}, 2, "no such file or directory"},
+		"a standalone that has ended": {[]string{"replay", "--data-dir", ended}, 1, "no answer from Kafka"},
 		"list without --config":       {[]string{"list"}, 2, "neither topic nor folder to look into: give --config"},
 		"a topic without brokers":     {[]string{"list", "--config", withTopic}, 2, "there are no brokers to ask for it"},
 		"brokers that don't answer":   {[]string{"list", "--config", nobody}, 1, "no answer from Kafka"},

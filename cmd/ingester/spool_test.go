@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +23,8 @@ func callSpool(t *testing.T, arguments ...string) (stdout string, err error) {
 
 func TestSpoolCommand(t *testing.T) {
 	empty, damaged := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(damaged, "00000000000000000001.segment"), []byte(strings.Repeat("no segment ", 10)), 0o600); err != nil {
+	salvaged := filepath.Join(t.TempDir(), "salvaged.ndjson")
+	if err := os.WriteFile(filepath.Join(damaged, "00000000000000000001.segment"), []byte(strings.Repeat("no segment ", 8)+"\x00{\"text\":\"a record\"}\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(empty, "lock"), nil, 0o600); err != nil {
@@ -41,9 +43,14 @@ func TestSpoolCommand(t *testing.T) {
 		{"verify of a damaged one", []string{"verify", damaged}, "DAMAGE 00000000000000000001.segment", errSaid},
 		{"repair of a damaged one", []string{"repair", damaged}, "set aside from 00000000000000000001.segment", nil},
 		{"verify of a repaired one", []string{"verify", damaged}, "set aside in " + damaged, nil},
+		{"salvage", []string{"salvage", damaged, "--to", salvaged}, "00000000000000000001-0-109 (00000000000000000001.segment: bytes 0 to 109", nil},
+		{"salvage of nothing", []string{"salvage", empty, "--to", salvaged + ".none"}, "0 stretches are set aside", nil},
+		{"salvage to a file that is there", []string{"salvage", damaged, "--to", salvaged}, "", fs.ErrExist},
+		{"salvage of no spool", []string{"salvage", t.TempDir(), "--to", salvaged + ".none"}, "", spool.ErrNoSpool},
+		{"salvage as json", []string{"-o", "json", "salvage", damaged, "--to", salvaged + ".2"}, `"doubtfulRecords": 1,`, nil},
 		{"help", []string{"--help"}, "Usage: ingester spool", flag.ErrHelp},
-		{"help for an action", []string{"repair", "--help"}, "Usage: ingester spool", flag.ErrHelp},
-		{"flags behind the action", []string{"status", "-o", "json", empty}, `"pendingBatches": 0`, nil},
+		{"help for a verb", []string{"repair", "--help"}, "Usage: ingester spool", flag.ErrHelp},
+		{"flags behind the verb", []string{"status", "-o", "json", empty}, `"pendingBatches": 0`, nil},
 		{"flags behind the directory", []string{"verify", empty, "-o", "json"}, `"pendingBatches": 0`, nil},
 		{"status of no spool", []string{"status", t.TempDir()}, "", spool.ErrNoSpool},
 		{"verify of no spool", []string{"verify", t.TempDir()}, "", spool.ErrNoSpool},
@@ -53,6 +60,13 @@ func TestSpoolCommand(t *testing.T) {
 		if !errors.Is(err, step.err) || !strings.Contains(stdout, step.stdout) {
 			t.Errorf("%s: error %v, said %q, want %v and %q", step.name, err, stdout, step.err, step.stdout)
 		}
+	}
+	content, err := os.ReadFile(salvaged)
+	if err != nil || string(content) != "{\"text\":\"a record\"}\n" {
+		t.Errorf("salvaged %q: %v", content, err)
+	}
+	if _, err := os.Stat(salvaged + ".none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing was salvaged into a file: %v", err)
 	}
 	stdout, err := callSpool(t, "-o", "json", "status", empty)
 	var report struct{ PendingBatches *int }
@@ -66,11 +80,12 @@ func TestSpoolCommandCalledWrongly(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		"no action":                {nil, `the action is "": choose status, verify or repair`},
-		"an action that isn't one": {[]string{"mend", "x"}, `the action is "mend"`},
-		"no directory":             {[]string{"status"}, "0 directories: name the one"},
-		"two directories":          {[]string{"status", "a", "b"}, "2 directories"},
-		"a format that isn't one":  {[]string{"-o", "yaml", "status", "a"}, `-o is "yaml": choose text or json`},
+		"no verb":                 {nil, `the verb is "": choose one of status, verify, repair, salvage`},
+		"a verb that isn't one":   {[]string{"mend", "x"}, `the verb is "mend"`},
+		"no directory":            {[]string{"status"}, "0 directories: name the one"},
+		"two directories":         {[]string{"status", "a", "b"}, "2 directories"},
+		"nowhere to write to":     {[]string{"salvage", "a"}, "no file for the records: name one with --to"},
+		"a format that isn't one": {[]string{"-o", "yaml", "status", "a"}, `-o is "yaml": choose text or json`},
 	} {
 		var usage usageError
 		if _, err := callSpool(t, tc.arguments...); !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {

@@ -203,7 +203,7 @@ func TestShowChains(t *testing.T) {
 	if got := call(t, "chain", "show", "--data-dir", dir, "--topic", "others"); got.code != 1 || !strings.Contains(got.stderr, "has no chain") {
 		t.Errorf("another topic: %+v", got)
 	}
-	if got := call(t, "chain", "--help"); got.code != 0 || got.stdout != chainUsage {
+	if got := call(t, "chain", "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "Usage: ingester chain VERB [FLAGS]\n") || !strings.Contains(got.stdout, "\n  show    print where") {
 		t.Errorf("help: %+v", got)
 	}
 	if got := call(t, "chain", "look"); got.code != 2 || !strings.Contains(got.stderr, "choose show or resume") {

@@ -9,8 +9,11 @@ import (
 	"encoding/hex"
 
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/ingester/config"
@@ -19,41 +22,82 @@ import (
 // Input is all that the children depend on.
 type Input struct {
 	Pipeline *v1alpha1.LogPipeline
-	// Config is what Config returned for the pipeline.
-	Config config.Config
-	// Partitions that the topic has.
+	// Configs are what Config returned for the pipeline.
+	Configs Configs
+	// Partitions that the topic has; 0 while that is not known.
 	Partitions int32
+	// SingleNode says that one node alone can mount the claim that is stored
+	// in.
+	SingleNode bool
 	// Image of the ingester binary, for both roles.
 	Image string
+	// OperatorNamespace is where the operator runs, which reads the signals of
+	// the pods; empty where it is not known.
+	OperatorNamespace string
+	// Server is what the API server takes.
+	Server Server
 }
 
-// Children are the objects of one pipeline, in the order in which they are
-// applied: a pod never waits for what it refers to.
+// Server is what an API server takes that others refuse or drop.
+type Server struct {
+	// ScaleToZero: HorizontalPodAutoscalers may have minReplicas 0.
+	ScaleToZero bool
+	// Tolerance: HorizontalPodAutoscalers may have a tolerance of their own.
+	Tolerance bool
+}
+
+// Children are the objects of one pipeline.
 type Children struct {
+	Ingester Role
+	Consumer Role
+	// Service is the stable address of the ingesters.
+	Service *corev1ac.ServiceApplyConfiguration
+}
+
+// Role are the objects of one role, in the order in which they are applied: a
+// pod never waits for what it refers to. What is nil is not wanted: where it
+// exists, it is to be removed.
+type Role struct {
 	ServiceAccount *corev1ac.ServiceAccountApplyConfiguration
 	ConfigMap      *corev1ac.ConfigMapApplyConfiguration
-	Service        *corev1ac.ServiceApplyConfiguration
-	Ingester       *appsv1ac.DeploymentApplyConfiguration
-	Consumer       *appsv1ac.DeploymentApplyConfiguration
+	NetworkPolicy  *networkingv1ac.NetworkPolicyApplyConfiguration
+	Budget         *policyv1ac.PodDisruptionBudgetApplyConfiguration
+	// Deployment has no replicas where Autoscaler decides on them.
+	Deployment *appsv1ac.DeploymentApplyConfiguration
+	Autoscaler *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration
 }
 
 // Build returns the objects that are wanted.
 func Build(in Input) (Children, error) {
-	document, err := in.Config.Marshal()
+	ingester, err := buildRole(in, ingesterRole(in), in.Configs.Ingester)
 	if err != nil {
 		return Children{}, err
 	}
-	return Children{
-		ServiceAccount: serviceAccount(in.Pipeline),
-		ConfigMap:      configMap(in.Pipeline, document),
-		Service:        service(in.Pipeline),
-		Ingester:       ingester(in, checksum(document)),
-		Consumer:       consumer(in, checksum(document)),
+	consumer, err := buildRole(in, consumerRole(in), in.Configs.Consumer)
+	if err != nil {
+		return Children{}, err
+	}
+	return Children{Ingester: ingester, Consumer: consumer, Service: service(in.Pipeline)}, nil
+}
+
+func buildRole(in Input, r role, c config.Config) (Role, error) {
+	document, err := c.Marshal()
+	if err != nil {
+		return Role{}, err
+	}
+	return Role{
+		ServiceAccount: serviceAccount(in.Pipeline, r),
+		ConfigMap:      configMap(in.Pipeline, r, document),
+		NetworkPolicy:  networkPolicy(in, r),
+		Budget:         disruptionBudget(in.Pipeline, r),
+		Deployment:     deployment(in, r, checksum(document)),
+		Autoscaler:     r.autoscaler,
 	}, nil
 }
 
-// checksum stands on the pod templates, so that pods are replaced when the
-// configuration that they read at their start has changed.
+// checksum stands on the pod template, so that pods are replaced when the
+// configuration that they read at their start has changed. What Secrets hold
+// is not in it: pods reload that.
 func checksum(document []byte) string {
 	sum := sha256.Sum256(document)
 	return hex.EncodeToString(sum[:])

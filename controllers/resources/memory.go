@@ -1,10 +1,6 @@
 package resources
 
 import (
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-
-	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/ingester/config"
 )
 
@@ -28,10 +24,13 @@ func leastIngesterMemory(c config.Config) int64 {
 }
 
 // What a consumer holds for each partition beside what it fetches: the buffer
-// of the open segment, its connection and its stacks, and a codec's window.
+// of the open segment, its connection and its stacks, a codec's window, and
+// the parts of an upload, of which package segment has two at once and the
+// store's library one more.
 const (
 	partitionBytes = 320 << 10
 	codecBytes     = mebibyte
+	uploadBytes    = 3 * 5 * mebibyte
 )
 
 // consumerMemory bounds a consumer, which may hold every partition: all that it
@@ -41,48 +40,8 @@ func consumerMemory(c config.Config, partitions int32) int64 {
 	if c.Segment.Compression != config.CompressionNone {
 		each += codecBytes
 	}
+	if c.ObjectStore.URL != "" {
+		each += uploadBytes
+	}
 	return int64(c.Consumer.FetchMaxTotalBytes) + int64(partitions)*each + runtimeBytes
-}
-
-// containerResources are the spec's, completed: the memory limit is derived
-// where the spec has none, what is requested is the limit (a full queue must
-// not be what gets a pod evicted), and a CPU request lets the scheduler place
-// the pod.
-func containerResources(spec v1alpha1.ResourcesSpec, memory int64) corev1.ResourceRequirements {
-	limits, requests := spec.Limits.DeepCopy(), spec.Requests.DeepCopy()
-	if limits == nil {
-		limits = corev1.ResourceList{}
-	}
-	if requests == nil {
-		requests = corev1.ResourceList{}
-	}
-	if _, found := limits[corev1.ResourceMemory]; !found {
-		limit := *resource.NewQuantity(memory, resource.BinarySI)
-		if requested := requests[corev1.ResourceMemory]; requested.Cmp(limit) > 0 {
-			limit = requested
-		}
-		limits[corev1.ResourceMemory] = limit
-	}
-	if _, found := requests[corev1.ResourceMemory]; !found {
-		requests[corev1.ResourceMemory] = limits[corev1.ResourceMemory]
-	}
-	if _, found := requests[corev1.ResourceCPU]; !found {
-		requests[corev1.ResourceCPU] = defaultCPU(limits)
-	}
-	return corev1.ResourceRequirements{Requests: requests, Limits: limits}
-}
-
-func defaultCPU(limits corev1.ResourceList) resource.Quantity {
-	request := resource.MustParse("100m")
-	if limit, found := limits[corev1.ResourceCPU]; found && limit.Cmp(request) < 0 {
-		return limit
-	}
-	return request
-}
-
-// goMemoryLimit is the value of GOMEMLIMIT, in bytes: nine tenths of the
-// container's limit, so that the collector works harder before the kernel
-// ends the process.
-func goMemoryLimit(resources corev1.ResourceRequirements) int64 {
-	return resources.Limits.Memory().Value() / 10 * 9
 }

@@ -13,18 +13,14 @@ import (
 const (
 	ingesterSuffix = "-ingester"
 	consumerSuffix = "-consumer"
-	sharedSuffix   = "-logpipeline"
+	tlsSuffix      = "-tls"
 )
 
-// IngesterName is the name of the ingesters' Deployment and Service.
+// IngesterName is the name of every object of the ingesters.
 func IngesterName(p *v1alpha1.LogPipeline) string { return p.Name + ingesterSuffix }
 
-// ConsumerName is the name of the consumers' Deployment.
+// ConsumerName is the name of every object of the consumers.
 func ConsumerName(p *v1alpha1.LogPipeline) string { return p.Name + consumerSuffix }
-
-// SharedName is the name of the ConfigMap and the ServiceAccount, which
-// ingesters and consumers share.
-func SharedName(p *v1alpha1.LogPipeline) string { return p.Name + sharedSuffix }
 
 // TopicName is spec.topic.name, or <namespace>.<name>.
 func TopicName(p *v1alpha1.LogPipeline) string {
@@ -34,16 +30,30 @@ func TopicName(p *v1alpha1.LogPipeline) string {
 	return p.Namespace + "." + p.Name
 }
 
-// Endpoint is the URL, within the cluster, to POST records to.
-func Endpoint(p *v1alpha1.LogPipeline) string {
-	return fmt.Sprintf("http://%s.%s.svc:%d/logs", IngesterName(p), p.Namespace, ingestPort)
+// DeadLetterTopicName is spec.deadLetter.topic.name, or <topic>.dead-letter;
+// empty where there is no topic for dead letters.
+func DeadLetterTopicName(p *v1alpha1.LogPipeline) string {
+	switch topic := p.Spec.DeadLetter.Topic; {
+	case topic == nil:
+		return ""
+	case topic.Name != "":
+		return topic.Name
+	default:
+		return TopicName(p) + ".dead-letter"
+	}
 }
 
-// The roles, as values of the label app.kubernetes.io/component.
-const (
-	ingesterRole = "ingester"
-	consumerRole = "consumer"
-)
+// Endpoint is the URL, within the cluster, to POST records to.
+func Endpoint(p *v1alpha1.LogPipeline) string {
+	return fmt.Sprintf("%s://%s.%s.svc:%d/logs", scheme(p), IngesterName(p), p.Namespace, ingestPort)
+}
+
+func scheme(p *v1alpha1.LogPipeline) string {
+	if p.Spec.Ingester.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
 
 // ManagedByLabel and ManagedByValue mark every child.
 const (
@@ -53,24 +63,16 @@ const (
 
 // selectorLabels pick the pods of one role of one pipeline. They cannot be
 // changed once a Deployment exists.
-func selectorLabels(p *v1alpha1.LogPipeline, role string) map[string]string {
+func selectorLabels(p *v1alpha1.LogPipeline, r role) map[string]string {
 	return map[string]string{
 		"app.kubernetes.io/name":      "logpipeline",
 		"app.kubernetes.io/instance":  p.Name,
-		"app.kubernetes.io/component": role,
+		"app.kubernetes.io/component": r.component,
 	}
 }
 
-func roleLabels(p *v1alpha1.LogPipeline, role string) map[string]string {
-	labels := selectorLabels(p, role)
+func labels(p *v1alpha1.LogPipeline, r role) map[string]string {
+	labels := selectorLabels(p, r)
 	labels[ManagedByLabel] = ManagedByValue
 	return labels
-}
-
-func sharedLabels(p *v1alpha1.LogPipeline) map[string]string {
-	return map[string]string{
-		"app.kubernetes.io/name":     "logpipeline",
-		"app.kubernetes.io/instance": p.Name,
-		ManagedByLabel:               ManagedByValue,
-	}
 }

@@ -4,22 +4,13 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-
-	"github.com/logpipeline/logpipeline/api/v1alpha1"
-	"github.com/logpipeline/logpipeline/ingester/config"
 )
 
 const (
 	containerName      = "ingester"
 	checksumAnnotation = "ingest.logpipeline.io/config-checksum"
-
-	configDir    = "/etc/logpipeline"
-	configVolume = "config"
-	dataDir      = "/data"
-	dataVolumeID = "data"
 
 	// userID is the image's user and group, by number, so that the kubelet
 	// can tell that it is not root.
@@ -30,85 +21,58 @@ const (
 	drainSlackSeconds = 10
 )
 
-func podTemplate(p *v1alpha1.LogPipeline, r role, in Input, checksum string) *corev1ac.PodTemplateSpecApplyConfiguration {
+func podTemplate(in Input, r role, checksum string) *corev1ac.PodTemplateSpecApplyConfiguration {
+	volumes, mounts := volumes(r)
 	spec := corev1ac.PodSpec().
-		WithServiceAccountName(SharedName(p)).
+		WithServiceAccountName(r.object).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
-		WithTerminationGracePeriodSeconds(gracePeriodSeconds(in.Config.Drain)).
+		WithTerminationGracePeriodSeconds(r.graceSeconds).
 		WithSecurityContext(podSecurity()).
-		WithContainers(container(r, in.Image)).
-		WithVolumes(corev1ac.Volume().WithName(configVolume).
-			WithConfigMap(corev1ac.ConfigMapVolumeSource().WithName(SharedName(p))))
-	if r.data != nil {
-		spec.WithVolumes(r.data)
-	}
+		WithContainers(container(r, in.Image).WithVolumeMounts(mounts...)).
+		WithVolumes(volumes...)
+	schedule(spec, in.Pipeline, r)
 	return corev1ac.PodTemplateSpec().
-		WithLabels(roleLabels(p, r.name)).
+		WithLabels(plain(r.pod.Labels)).
+		WithLabels(labels(in.Pipeline, r)).
+		WithAnnotations(plain(r.pod.Annotations)).
 		WithAnnotations(map[string]string{checksumAnnotation: checksum}).
 		WithSpec(spec)
 }
 
-// gracePeriodSeconds is longer than the drain, which reads the same values
-// from the configuration.
-func gracePeriodSeconds(drain config.Drain) int64 {
-	return int64(drain.DelaySeconds) + int64(drain.TimeoutSeconds) + drainSlackSeconds
-}
-
 func container(r role, image string) *corev1ac.ContainerApplyConfiguration {
-	c := corev1ac.Container().
+	return corev1ac.Container().
 		WithName(containerName).
 		WithImage(image).
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithArgs(r.command, "--config", configDir+"/"+configKey).
 		WithEnv(corev1ac.EnvVar().WithName("GOMEMLIMIT").WithValue(strconv.FormatInt(goMemoryLimit(r.resources), 10))).
+		WithEnv(r.env...).
 		WithPorts(r.ports...).
 		WithPorts(port(adminPortName, adminPort)).
 		WithResources(corev1ac.ResourceRequirements().WithRequests(r.resources.Requests).WithLimits(r.resources.Limits)).
 		WithSecurityContext(containerSecurity()).
+		WithStartupProbe(probe("/healthz").WithPeriodSeconds(2).WithFailureThreshold(startupProbes)).
 		WithLivenessProbe(probe("/healthz").WithPeriodSeconds(10).WithFailureThreshold(6)).
-		WithReadinessProbe(probe("/readyz").WithPeriodSeconds(2).WithFailureThreshold(2)).
-		WithVolumeMounts(corev1ac.VolumeMount().WithName(configVolume).WithMountPath(configDir).WithReadOnly(true))
-	if r.data != nil {
-		c.WithVolumeMounts(corev1ac.VolumeMount().WithName(dataVolumeID).WithMountPath(dataDir))
-	}
-	return c
+		WithReadinessProbe(probe("/readyz").WithPeriodSeconds(2).WithFailureThreshold(2))
 }
 
 func port(name string, number int32) *corev1ac.ContainerPortApplyConfiguration {
 	return corev1ac.ContainerPort().WithName(name).WithContainerPort(number).WithProtocol(corev1.ProtocolTCP)
 }
 
+// startupProbes, 2 s apart, give a pod two minutes to answer first, such as on
+// a node that is busy.
+const startupProbes = 60
+
+// probe asks the process about itself. /healthz fails when the process is
+// broken and a restart would help, /readyz while it cannot do its work; neither
+// fails because Kafka is away, which no restart mends: that is what the
+// operator's condition KafkaReachable tells.
 func probe(path string) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().
 		WithHTTPGet(corev1ac.HTTPGetAction().WithPath(path).WithPort(intstr.FromString(adminPortName))).
 		WithTimeoutSeconds(5)
-}
-
-// dataVolume holds the chain and the segments.
-func dataVolume(storage v1alpha1.StorageSpec) *corev1ac.VolumeApplyConfiguration {
-	volume := corev1ac.Volume().WithName(dataVolumeID)
-	if claim := storage.PersistentVolumeClaim; claim != nil {
-		return volume.WithPersistentVolumeClaim(
-			corev1ac.PersistentVolumeClaimVolumeSource().WithClaimName(claim.ClaimName))
-	}
-	empty := corev1ac.EmptyDirVolumeSource()
-	if storage.Ephemeral != nil && storage.Ephemeral.SizeLimit != nil {
-		empty.WithSizeLimit(*storage.Ephemeral.SizeLimit)
-	}
-	return volume.WithEmptyDir(empty)
-}
-
-// scratchSlack is what the file system takes of a volume beside its files.
-const scratchSlack = 64 * mebibyte
-
-// scratchVolume holds what an ingester keeps on disk: dead letters while Kafka
-// is away, and the spool. It outlives a container, not its pod; its limit is
-// above what the ingester bounds by itself.
-func scratchVolume(c config.Config) *corev1ac.VolumeApplyConfiguration {
-	limit := int64(c.DeadLetter.MaxBytes) + int64(c.Spool.MaxBytes) + scratchSlack
-	return corev1ac.Volume().WithName(dataVolumeID).WithEmptyDir(
-		corev1ac.EmptyDirVolumeSource().WithSizeLimit(*resource.NewQuantity(limit, resource.BinarySI)))
 }
 
 // podSecurity and containerSecurity satisfy the restricted Pod Security

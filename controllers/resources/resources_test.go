@@ -5,18 +5,17 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
-	"github.com/logpipeline/logpipeline/ingester/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -38,70 +37,165 @@ func minimal(*v1alpha1.LogPipelineSpec) {}
 func full(s *v1alpha1.LogPipelineSpec) {
 	s.Kafka.BootstrapServers = []string{"kafka-1:9092", "kafka-0:9092"}
 	s.Topic = v1alpha1.TopicSpec{Name: "audit", Partitions: ptr.To[int32](12)}
+	s.DeadLetter = v1alpha1.DeadLetterSpec{Topic: &v1alpha1.DeadLetterTopicSpec{}, MaxBytes: quantity("128Mi")}
 	s.Ingester = v1alpha1.IngesterSpec{
-		Queue:         v1alpha1.QueueSpec{MaxBytes: quantity("512Mi")},
-		Producer:      v1alpha1.ProducerSpec{BatchRecords: ptr.To[int32](1000), BatchMaxDelayMilliseconds: ptr.To[int32](0), DeliveryTimeoutSeconds: ptr.To[int32](30)},
-		RequestLimits: v1alpha1.RequestLimitsSpec{MaxBodyBytes: quantity("8Mi"), MaxRecordBytes: quantity("2Mi")},
-		Drain:         v1alpha1.DrainSpec{DelaySeconds: ptr.To[int32](0), TimeoutSeconds: ptr.To[int32](20)},
-		Scaling:       &v1alpha1.ScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 3}},
-		Pod: v1alpha1.PodSpec{Resources: v1alpha1.ResourcesSpec{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
-			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
-		}},
+		Acknowledge: v1alpha1.AcknowledgeQueued,
+		Queue:       v1alpha1.QueueSpec{MaxBytes: quantity("512Mi")},
+		Spool:       &v1alpha1.SpoolSpec{MaxBytes: resource.MustParse("1Gi")},
+		Producer: v1alpha1.ProducerSpec{
+			BatchRecords: ptr.To[int32](1000), BatchBytes: quantity("500Ki"), BatchMaxDelayMilliseconds: ptr.To[int32](0), DeliveryTimeoutSeconds: ptr.To[int32](30),
+			Compression: "zstd", CompressionLevel: ptr.To[int32](3), RequiredAcks: v1alpha1.RequiredAcksOne, KeyField: "user.id", Headers: []string{"X-Tenant"},
+		},
+		RequestLimits: v1alpha1.RequestLimitsSpec{
+			MaxBodyBytes: quantity("8Mi"), MaxRecordBytes: quantity("2Mi"), MaxDepth: ptr.To[int32](8), MaxConnections: ptr.To[int32](10),
+			MaxInFlight: ptr.To[int32](20), MinBodyBytesPerSecond: quantity("0"), BodyTimeoutSeconds: ptr.To[int32](9),
+		},
+		Drain:   v1alpha1.DrainSpec{DelaySeconds: ptr.To[int32](0), TimeoutSeconds: ptr.To[int32](20)},
+		Scaling: &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 3}},
+		Pod: v1alpha1.PodSpec{
+			Resources: v1alpha1.ResourcesSpec{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")},
+			},
+			Scheduling: v1alpha1.SchedulingSpec{
+				NodeSelector: map[string]v1alpha1.LabelValue{"disk": "fast"},
+				Tolerations:  []corev1.Toleration{{Key: "logs", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}},
+				Affinity: &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{
+					TopologyKey: "kubernetes.io/hostname", LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "kafka"}},
+				}}}},
+				PriorityClassName: "high",
+			},
+			Labels:      map[string]v1alpha1.LabelValue{"team": "audit"},
+			Annotations: map[string]v1alpha1.AnnotationValue{"example.com/note": "a b"},
+		},
 	}
 	s.Consumer = v1alpha1.ConsumerSpec{
-		Group:   "archive",
-		Scaling: &v1alpha1.ScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 4}},
+		Group: "archive", OnLoss: v1alpha1.OnLossRecordGap,
+		SessionTimeoutSeconds: ptr.To[int32](45), FetchMaxBytes: quantity("1Mi"), FetchMaxTotalBytes: quantity("32Mi"), DrainTimeoutSeconds: ptr.To[int32](90),
+		Scaling: &v1alpha1.ConsumerScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 4}},
 		Pod:     v1alpha1.PodSpec{Resources: v1alpha1.ResourcesSpec{Limits: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m")}}},
 	}
 	s.Storage = v1alpha1.StorageSpec{
 		Type:                  v1alpha1.StoragePersistentVolumeClaim,
 		PersistentVolumeClaim: &v1alpha1.PersistentVolumeClaimStorage{ClaimName: "orders"},
-		Segment:               v1alpha1.SegmentSpec{MaxBytes: quantity("128Mi"), MaxAgeSeconds: ptr.To[int32](60)},
+		Segment:               v1alpha1.SegmentSpec{MaxBytes: quantity("128Mi"), MaxAgeSeconds: ptr.To[int32](60), MaxOpenBytes: quantity("512Mi"), Compression: "zstd"},
+		Retention:             v1alpha1.RetentionSpec{MaxAgeSeconds: ptr.To[int64](2592000), MaxBytes: quantity("500Gi")},
+	}
+	s.Aggregation = &v1alpha1.AggregationSpec{
+		WindowSeconds: ptr.To[int32](30), GroupBy: []string{"level"}, Numeric: []string{"took"}, Quantiles: []string{"0.5", "1"}, MaxGroups: ptr.To[int32](100),
+	}
+}
+
+// secured has every Secret that both roles can have, but for a store's.
+func secured(s *v1alpha1.LogPipelineSpec) {
+	s.Kafka.Security = v1alpha1.KafkaSecuritySpec{
+		TLS: &v1alpha1.KafkaTLSSpec{
+			CASecretRef: &v1alpha1.CASecretReference{Name: "kafka-ca", Key: "root.pem"}, ClientCertSecretRef: &v1alpha1.SecretReference{Name: "kafka-client"}, ServerName: "kafka",
+		},
+		SASL: &v1alpha1.KafkaSASLSpec{Mechanism: v1alpha1.SASLScramSHA512, CredentialsSecretRef: v1alpha1.SecretReference{Name: "app"}},
+	}
+	s.Kafka.AdminSecurity = v1alpha1.KafkaSecuritySpec{
+		SASL: &v1alpha1.KafkaSASLSpec{Mechanism: v1alpha1.SASLPlain, CredentialsSecretRef: v1alpha1.SecretReference{Name: "admin"}},
+	}
+	s.Ingester.TLS = &v1alpha1.IngesterTLSSpec{}
+	s.Ingester.Authentication = v1alpha1.AuthenticationSpec{
+		BearerTokensSecretRef: &v1alpha1.SecretReference{Name: "tokens"},
+		BasicSecretRef:        &v1alpha1.SecretReference{Name: "users"},
+		ClientCertificates:    &v1alpha1.ClientCertificatesSpec{CASecretRef: v1alpha1.CASecretReference{Name: "clients"}, AllowedNames: []string{"shipper"}},
+	}
+	s.NetworkPolicy = v1alpha1.NetworkPolicySpec{
+		IngressFrom: []networkingv1.NetworkPolicyPeer{{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"logs": "yes"}}}},
+		MetricsFrom: []networkingv1.NetworkPolicyPeer{{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "prometheus"}}}},
+		Egress:      []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{{IPBlock: &networkingv1.IPBlock{CIDR: "10.0.0.0/8"}}}}},
+	}
+}
+
+func scaled(s *v1alpha1.LogPipelineSpec) {
+	s.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Auto: &v1alpha1.IngesterAutoScaling{
+		MinReplicas: ptr.To[int32](3), MaxReplicas: 20, QueueTargetPercent: ptr.To[int32](25), TargetCPUPercent: ptr.To[int32](80), StabilizationWindowSeconds: ptr.To[int32](30),
+	}}
+	s.Consumer.Scaling = &v1alpha1.ConsumerScalingSpec{Auto: &v1alpha1.ConsumerAutoScaling{
+		MinReplicas: ptr.To[int32](0), MaxReplicas: 64,
+		Targets: []v1alpha1.ConsumerTarget{{Type: v1alpha1.TargetLagRecords, Value: 5000}, {Type: v1alpha1.TargetDelaySeconds, Value: 90}},
+	}}
+}
+
+func stored(url string) func(*v1alpha1.LogPipelineSpec) {
+	return func(s *v1alpha1.LogPipelineSpec) {
+		s.Storage = v1alpha1.StorageSpec{Type: v1alpha1.StorageObjectStore, ObjectStore: &v1alpha1.ObjectStoreStorage{
+			URL: url, CredentialsSecretRef: &v1alpha1.SecretReference{Name: "store"},
+			ServiceAccountAnnotations: map[string]v1alpha1.AnnotationValue{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/logs"},
+		}}
 	}
 }
 
 func quantity(s string) *resource.Quantity { return ptr.To(resource.MustParse(s)) }
 
 func TestChildren(t *testing.T) {
-	tests := map[string]func(*v1alpha1.LogPipelineSpec){
-		"minimal":   minimal,
-		"full":      full,
-		"suspended": func(s *v1alpha1.LogPipelineSpec) { full(s); s.Suspend = true },
-		"ephemeral": func(s *v1alpha1.LogPipelineSpec) {
-			s.Storage.Ephemeral = &v1alpha1.EphemeralStorage{SizeLimit: quantity("10Gi")}
+	tests := map[string]struct {
+		spec  func(*v1alpha1.LogPipelineSpec)
+		input func(*Input)
+	}{
+		"minimal": {minimal, nil},
+		"full":    {full, nil},
+		"suspended": {
+			func(s *v1alpha1.LogPipelineSpec) { scaled(s); s.Suspend = true }, nil,
 		},
+		"ephemeral": {func(s *v1alpha1.LogPipelineSpec) {
+			s.Storage.Ephemeral = &v1alpha1.EphemeralStorage{SizeLimit: quantity("10Gi")}
+			s.NetworkPolicy.Management = v1alpha1.NetworkPolicyNone
+		}, nil},
+		"single-node": {
+			func(s *v1alpha1.LogPipelineSpec) {
+				s.Storage = v1alpha1.StorageSpec{Type: v1alpha1.StoragePersistentVolumeClaim, PersistentVolumeClaim: &v1alpha1.PersistentVolumeClaimStorage{ClaimName: "archive"}}
+			},
+			func(in *Input) { in.SingleNode = true },
+		},
+		"secured": {secured, func(in *Input) { in.OperatorNamespace = "logpipeline-system" }},
+		"scaled":  {scaled, func(in *Input) { in.Server = Server{ScaleToZero: true, Tolerance: true} }},
+		"s3":      {stored("s3://bucket/prefix?region=eu-central-1"), nil},
+		"azure":   {stored("azblob://container"), nil},
 	}
-	for name, change := range tests {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			compareGolden(t, name, render(t, pipeline(change)))
+			compareGolden(t, name, render(t, build(t, pipeline(test.spec), test.input)))
 		})
 	}
 }
 
-func build(t *testing.T, p *v1alpha1.LogPipeline) Children {
+func build(t *testing.T, p *v1alpha1.LogPipeline, change func(*Input)) Children {
 	t.Helper()
 	c, err := Config(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	children, err := Build(Input{Pipeline: p, Config: c, Partitions: 12, Image: "registry.example/logpipeline/ingester:v1"})
+	in := Input{Pipeline: p, Configs: c, Partitions: 12, Image: "registry.example/logpipeline/ingester:v1"}
+	if change != nil {
+		change(&in)
+	}
+	children, err := Build(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return children
 }
 
-func render(t *testing.T, p *v1alpha1.LogPipeline) []byte {
+// render leaves out what is not wanted.
+func render(t *testing.T, c Children) []byte {
 	t.Helper()
-	c := build(t, p)
 	var documents [][]byte
-	for _, object := range []any{c.ServiceAccount, c.ConfigMap, c.Service, c.Ingester, c.Consumer} {
+	objects := []any{c.Service}
+	for _, r := range []Role{c.Ingester, c.Consumer} {
+		objects = append(objects, r.ServiceAccount, r.ConfigMap, r.NetworkPolicy, r.Budget, r.Deployment, r.Autoscaler)
+	}
+	for _, object := range objects {
 		document, err := yaml.Marshal(object)
 		if err != nil {
 			t.Fatal(err)
 		}
-		documents = append(documents, document)
+		if string(document) != "null\n" {
+			documents = append(documents, document)
+		}
 	}
 	return bytes.Join(documents, []byte("---\n"))
 }
@@ -123,137 +217,21 @@ func compareGolden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func TestIngestersReadWhatIsRendered(t *testing.T) {
-	p := pipeline(full)
-	want, err := Config(p)
-	if err != nil {
-		t.Fatal(err)
+func TestEndpointIsThatOfTheService(t *testing.T) {
+	if got, want := Endpoint(pipeline(minimal)), "http://orders-ingester.logs.svc:8080/logs"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
-	got, err := config.Parse([]byte(build(t, p).ConfigMap.Data[configKey]), config.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-rendered +parsed\n%s", diff)
-	}
-}
-
-func TestConfigTakesDefaultsOfTheIngester(t *testing.T) {
-	got, err := Config(pipeline(minimal))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := config.Default()
-	want.Listen, want.AdminListen, want.DataDir = ":8080", ":9090", "/data"
-	want.Topic, want.Consumer.Group = "logs.orders", "logpipeline.logs.orders"
-	want.Kafka = config.Kafka{BootstrapServers: []string{"kafka:9092"}, ClientID: "logpipeline.logs.orders"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
-}
-
-func TestConfigRefusesWhatCannotWork(t *testing.T) {
-	tests := map[string]struct {
-		change func(*v1alpha1.LogPipelineSpec)
-		says   []string
-	}{
-		"no whole number of bytes": {
-			func(s *v1alpha1.LogPipelineSpec) {
-				s.Ingester.Queue.MaxBytes = quantity("100m")
-				s.Storage.Segment.MaxBytes = quantity("-1")
-			},
-			[]string{`spec.ingester.queue.maxBytes is "100m"`, `spec.storage.segment.maxBytes is "-1"`, "such as 64Mi"},
-		},
-		"body larger than the queue": {
-			func(s *v1alpha1.LogPipelineSpec) { s.Ingester.RequestLimits.MaxBodyBytes = quantity("512Mi") },
-			[]string{"requestLimits.maxBodyBytes", "queue.maxBytes"},
-		},
-		"memory limit below the queue": {
-			func(s *v1alpha1.LogPipelineSpec) {
-				s.Ingester.Pod.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("351Mi")}
-			},
-			[]string{"spec.ingester.pod.resources.limits.memory is 351Mi", "queue.maxBytes (256Mi)", "need 352Mi"},
-		},
-		"topic that takes no records, or not all": {
-			func(s *v1alpha1.LogPipelineSpec) {
-				s.Topic.Config = map[string]v1alpha1.TopicConfigValue{"cleanup.policy": "compact,delete", "max.message.bytes": "1000"}
-			},
-			[]string{`spec.topic.config[cleanup.policy] is "compact,delete"`, `spec.topic.config[max.message.bytes] is "1000"`, "need 1049600"},
-		},
-		"port out of range": {
-			func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"kafka:70000"} },
-			[]string{"kafka.bootstrapServers", "kafka:70000"},
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, err := Config(pipeline(test.change))
-			if err == nil {
-				t.Fatal("no error")
-			}
-			for _, word := range test.says {
-				if !strings.Contains(err.Error(), word) {
-					t.Errorf("error doesn't say %q:\n%v", word, err)
-				}
-			}
-		})
-	}
-}
-
-func TestConfigIgnoresOrderOfServers(t *testing.T) {
-	a, errA := Config(pipeline(func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"a:1", "b:1"} }))
-	b, errB := Config(pipeline(func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"b:1", "a:1"} }))
-	if diff := cmp.Diff(a, b); diff != "" || errA != nil || errB != nil {
-		t.Errorf("%v, %v, %s", errA, errB, diff)
-	}
-}
-
-func TestContainerResources(t *testing.T) {
-	const derived = 640 << 20
-	list := func(pairs ...string) corev1.ResourceList {
-		l := corev1.ResourceList{}
-		for i := 0; i < len(pairs); i += 2 {
-			l[corev1.ResourceName(pairs[i])] = resource.MustParse(pairs[i+1])
-		}
-		return l
-	}
-	tests := map[string]struct {
-		spec             v1alpha1.ResourcesSpec
-		requests, limits corev1.ResourceList
-	}{
-		"nothing given": {
-			v1alpha1.ResourcesSpec{},
-			list("cpu", "100m", "memory", "640Mi"), list("memory", "640Mi"),
-		},
-		"more requested than derived": {
-			v1alpha1.ResourcesSpec{Requests: list("memory", "1Gi")},
-			list("cpu", "100m", "memory", "1Gi"), list("memory", "1Gi"),
-		},
-		"less requested than derived": {
-			v1alpha1.ResourcesSpec{Requests: list("memory", "64Mi")},
-			list("cpu", "100m", "memory", "64Mi"), list("memory", "640Mi"),
-		},
-		"limits given": {
-			v1alpha1.ResourcesSpec{Limits: list("memory", "1Gi", "cpu", "50m", "ephemeral-storage", "1Gi")},
-			list("cpu", "50m", "memory", "1Gi"), list("memory", "1Gi", "cpu", "50m", "ephemeral-storage", "1Gi"),
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got := containerResources(test.spec, derived)
-			if diff := cmp.Diff(corev1.ResourceRequirements{Requests: test.requests, Limits: test.limits}, got); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
+	if got, want := Endpoint(pipeline(secured)), "https://orders-ingester.logs.svc:8080/logs"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 // A pipeline's name may be another one's with a suffix of a child.
 func TestNamesOfTwoPipelinesNeverMeet(t *testing.T) {
 	seen := map[string]string{}
-	for _, name := range []string{"a", "a-ingester", "a-consumer", "a-logpipeline", "a-ingester-logpipeline"} {
+	for _, name := range []string{"a", "a-ingester", "a-consumer", "a-ingester-consumer"} {
 		p := &v1alpha1.LogPipeline{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		for _, child := range []string{"Deployment " + IngesterName(p), "Deployment " + ConsumerName(p), "ConfigMap " + SharedName(p)} {
+		for _, child := range []string{IngesterName(p), ConsumerName(p)} {
 			if other, taken := seen[child]; taken {
 				t.Errorf("%s belongs to %q and to %q", child, other, name)
 			}

@@ -8,7 +8,9 @@ import (
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 )
 
-// Ports of the pods, and the names that the Service and the probes use.
+// Ports of the pods, and the names that the Service, the probes and the
+// NetworkPolicies use. The name of the first does not depend on TLS, so that
+// turning it on moves nothing.
 const (
 	ingestPort     = 8080
 	ingestPortName = "http"
@@ -18,15 +20,17 @@ const (
 
 // service is the stable address of the ingesters.
 func service(p *v1alpha1.LogPipeline) *corev1ac.ServiceApplyConfiguration {
+	r := role{component: "ingester"}
 	return corev1ac.Service(IngesterName(p), p.Namespace).
-		WithLabels(roleLabels(p, ingesterRole)).
+		WithLabels(labels(p, r)).
 		WithOwnerReferences(ownerReference(p)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithType(corev1.ServiceTypeClusterIP).
-			WithSelector(selectorLabels(p, ingesterRole)).
+			WithSelector(selectorLabels(p, r)).
 			WithPorts(corev1ac.ServicePort().
 				WithName(ingestPortName).
 				WithProtocol(corev1.ProtocolTCP).
+				WithAppProtocol(scheme(p)).
 				WithPort(ingestPort).
 				WithTargetPort(intstr.FromString(ingestPortName))))
 }

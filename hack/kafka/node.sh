@@ -3,6 +3,7 @@
 host_port() { echo $((base_port + 10 * (${1%of*} - 1))); }
 controller_port() { echo $(($(host_port "$1") + 1)); }
 cluster_port() { echo $(($(host_port "$1") + 2)); }
+secure_port() { echo $(($(host_port "$1") + 3)); }
 
 properties_of() { echo "$home/run/$1.properties"; }
 data_of() { echo "$home/data/$1"; }
@@ -45,7 +46,7 @@ render() {
   for peer in $(nodes_of "$count"); do
     voters+=,${peer%of*}@127.0.0.1:$(controller_port "$peer")
   done
-  listeners=HOST://127.0.0.1:$(host_port "$node")
+  listeners=HOST://127.0.0.1:$(host_port "$node"),SECURE://127.0.0.1:$(secure_port "$node")
   is_local "$cluster_ip" && listeners+=,CLUSTER://$cluster_ip:$(cluster_port "$node")
   cat "$here/broker.properties" - <<EOF
 
@@ -62,6 +63,8 @@ transaction.state.log.replication.factor=$count
 transaction.state.log.min.isr=$(((count + 1) / 2))
 share.coordinator.state.topic.replication.factor=$count
 share.coordinator.state.topic.min.isr=$(((count + 1) / 2))
+ssl.keystore.location=$keystore
+ssl.keystore.password=$keystore_password
 EOF
 }
 
@@ -113,7 +116,7 @@ port_holder() {
 
 check_ports() {
   local port pid holder
-  for port in "$(host_port "$1")" "$(controller_port "$1")" "$(cluster_port "$1")"; do
+  for port in "$(host_port "$1")" "$(controller_port "$1")" "$(cluster_port "$1")" "$(secure_port "$1")"; do
     pid=$(port_holder "$port") || continue
     holder=$(words_of "$pid" | sed -n 's|/run/[13]of[13].properties$||p')
     holder=${holder:+the Kafka of $holder}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -55,6 +56,7 @@ type Config struct {
 	Retention      Retention      `json:"retention"`
 	Aggregation    Aggregation    `json:"aggregation"`
 	Standalone     Standalone     `json:"standalone"`
+	Direct         Direct         `json:"direct"`
 }
 
 // Acknowledge is what a receipt promises.
@@ -80,7 +82,11 @@ type Spool struct {
 // DeadLetter says where records go that can't be delivered and whose client
 // can't be told any more.
 type DeadLetter struct {
-	// Topic takes them; empty means that Dir alone does.
+	// Topic takes them; empty means that Dir alone does. It also takes what a
+	// consumer can't store, batches that can't be decoded and records that are
+	// not one line; while it is empty these stop their partition. Its
+	// max.message.bytes should be 2 KiB more than that of topic, for the headers
+	// that tell of each record; what it refuses for its size stays in Dir.
 	Topic string `json:"topic"`
 	// Dir takes them while Kafka is away; empty means dataDir/dead-letters.
 	Dir string `json:"dir"`
@@ -129,7 +135,49 @@ type Kafka struct {
 	BootstrapServers []string `json:"bootstrapServers"`
 	// ClientID names the client in the brokers' logs and quotas.
 	ClientID string `json:"clientID"`
+
+	TLS  KafkaTLS  `json:"tls"`
+	SASL KafkaSASL `json:"sasl"`
 }
+
+// KafkaTLS encrypts the connections to the brokers. The files are read again
+// when they change; connections that are open go on as they are.
+type KafkaTLS struct {
+	// Enabled encrypts them, over TLS 1.2 or later; otherwise they are plain
+	// text.
+	Enabled bool `json:"enabled"`
+	// CAFile, a PEM file, is of the authorities that vouch for the brokers;
+	// empty means the system's.
+	CAFile string `json:"caFile"`
+	// CertFile and KeyFile are PEM files: the certificate that the client
+	// shows; empty means none.
+	CertFile string `json:"certFile"`
+	KeyFile  string `json:"keyFile"`
+	// ServerName is what the brokers' certificates must be for; empty means
+	// the host of the broker's address.
+	ServerName string `json:"serverName"`
+}
+
+// KafkaSASL authenticates the client to the brokers by name and password. The
+// files are read again when they change.
+type KafkaSASL struct {
+	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means that the
+	// client isn't authenticated so.
+	Mechanism SASLMechanism `json:"mechanism"`
+	// UsernameFile and PasswordFile hold them, with or without a line's end.
+	UsernameFile string `json:"usernameFile"`
+	PasswordFile string `json:"passwordFile"`
+}
+
+// SASLMechanism is how a name and a password are shown to a broker.
+type SASLMechanism string
+
+// The mechanisms: RFC 4616, and RFC 5802 with the hashes of their names.
+const (
+	SASLPlain       SASLMechanism = "PLAIN"
+	SASLScramSHA256 SASLMechanism = "SCRAM-SHA-256"
+	SASLScramSHA512 SASLMechanism = "SCRAM-SHA-512"
+)
 
 // Queue bounds what waits for Kafka.
 type Queue struct {
@@ -227,14 +275,42 @@ type Drain struct {
 type Consumer struct {
 	// Group is the consumer group; empty means "logpipeline.<topic>".
 	Group string `json:"group"`
+	// InstanceID makes the process a static member of the group: started again
+	// under the same id, within SessionTimeoutSeconds, it goes on with its
+	// partitions, and nobody else stops for it. No two processes may have the
+	// same id; in it, $HOSTNAME stands for the name of the host, which in
+	// Kubernetes is that of the pod. Empty makes it a dynamic member.
+	InstanceID string `json:"instanceID"`
+	// SessionTimeoutSeconds is after how long without a sign of life the others
+	// take the process's partitions over. The brokers bound it, to 6 to 1800
+	// unless configured otherwise.
+	SessionTimeoutSeconds int `json:"sessionTimeoutSeconds"`
+	// OnLoss says what becomes of a partition whose next records are gone
+	// before they were stored: Stop, it stands still until somebody decides, or
+	// RecordGap, the chain records which offsets are missing, and goes on. Where
+	// the brokers have lost records that are stored already, and others have
+	// taken their offsets, RecordGap goes on behind them; that is counted and
+	// logged only.
+	OnLoss OnLoss `json:"onLoss"`
 	// FetchMaxBytes bounds one fetch of one partition. A record batch that is
 	// larger is fetched alone.
 	FetchMaxBytes Bytes `json:"fetchMaxBytes"`
 	// FetchMaxTotalBytes bounds what is fetched, and not yet in a segment, of
-	// all partitions of a process; what is decompressed of it comes on top, of
-	// up to 4 record batches at once. A single record batch may be larger.
+	// all partitions of a process, and up to 4 record batches of it decompressed.
+	// What of these is larger than 4Mi, or alone larger than the bound, comes on
+	// top.
 	FetchMaxTotalBytes Bytes `json:"fetchMaxTotalBytes"`
 }
+
+// OnLoss says what a consumer does where records are gone.
+type OnLoss string
+
+const (
+	// OnLossStop stops the partition.
+	OnLossStop OnLoss = "Stop"
+	// OnLossRecordGap records a gap and goes on.
+	OnLossRecordGap OnLoss = "RecordGap"
+)
 
 // Segment says when a segment is sealed, whichever comes first.
 type Segment struct {
@@ -316,6 +392,14 @@ type Standalone struct {
 	Partitions int `json:"partitions"`
 }
 
+// Direct configures the role direct, which stores without Kafka.
+type Direct struct {
+	// JournalMaxBytes bounds dataDir/journal, which holds the records that are
+	// acknowledged and not yet in a sealed segment. When it is full, requests
+	// are refused until segments can be sealed.
+	JournalMaxBytes Bytes `json:"journalMaxBytes"`
+}
+
 // Default returns the configuration in which every default is filled in and
 // what has no default (bootstrap servers, topic) is empty.
 func Default() Config {
@@ -348,7 +432,7 @@ func Default() Config {
 		},
 		Authentication: Authentication{ClientCertificates: ClientCertificates{AllowedNames: []string{}}},
 		Drain:          Drain{DelaySeconds: 5, TimeoutSeconds: 60},
-		Consumer:       Consumer{FetchMaxBytes: 4 << 20, FetchMaxTotalBytes: 64 << 20},
+		Consumer:       Consumer{SessionTimeoutSeconds: 30, OnLoss: OnLossStop, FetchMaxBytes: 4 << 20, FetchMaxTotalBytes: 64 << 20},
 		Segment:        Segment{MaxBytes: 64 << 20, MaxAgeSeconds: 10, MaxOpenBytes: 1 << 30, Compression: CompressionNone},
 		Aggregation: Aggregation{
 			WindowSeconds: 60,
@@ -358,6 +442,7 @@ func Default() Config {
 			MaxGroups:     500,
 		},
 		Standalone: Standalone{Partitions: 4},
+		Direct:     Direct{JournalMaxBytes: 1 << 30},
 	}
 }
 
@@ -374,6 +459,13 @@ func (c Config) SpoolDir() string { return orBelow(c.Spool.Dir, c.DataDir, "spoo
 
 // DeadLetterDir is where dead letters wait while Kafka is away.
 func (c Config) DeadLetterDir() string { return orBelow(c.DeadLetter.Dir, c.DataDir, "dead-letters") }
+
+// EmbeddedKafkaFile is where the role standalone says at which address its
+// embedded Kafka listens, for commands that are run beside it.
+func (c Config) EmbeddedKafkaFile() string { return filepath.Join(c.DataDir, "kafka", "address") }
+
+// JournalDir is where the journal of the role direct is.
+func (c Config) JournalDir() string { return filepath.Join(c.DataDir, "journal") }
 
 // StagingDir is where data waits for its upload to an object store.
 func (c Config) StagingDir() string { return orBelow(c.ObjectStore.StagingDir, c.DataDir, "upload") }
@@ -395,11 +487,12 @@ func (c Config) TopicMaxMessageBytes() int64 {
 	return int64(max(c.RequestLimits.MaxRecordBytes, c.Producer.BatchBytes)) + batchOverhead
 }
 
-// DefaultFor returns the defaults of a role. Standalone has a topic and does
-// not wait for load balancers when it drains; the others are as in Default.
+// DefaultFor returns the defaults of a role. Standalone and direct have a topic
+// and don't wait for load balancers when they drain; the others are as in
+// Default.
 func DefaultFor(role Role) Config {
 	c := Default()
-	if role == RoleStandalone {
+	if role == RoleStandalone || role == RoleDirect {
 		c.Topic = "logs"
 		c.Drain.DelaySeconds = 0
 	}
@@ -456,4 +549,19 @@ func (c Config) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("render configuration: %w", err)
 	}
 	return document, nil
+}
+
+// hostname stands for the name of the host in Consumer.InstanceID.
+const hostname = "$HOSTNAME"
+
+// StaticID is InstanceID with the name of the host filled in.
+func (c Consumer) StaticID() (string, error) {
+	if !strings.Contains(c.InstanceID, hostname) {
+		return c.InstanceID, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("consumer.instanceID is %q, but the host's name is not known: %w", c.InstanceID, err)
+	}
+	return strings.ReplaceAll(c.InstanceID, hostname, host), nil
 }

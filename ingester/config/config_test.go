@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -99,6 +100,17 @@ func TestValidate(t *testing.T) {
 		"standalone needs no brokers": {
 			valid(func(c *Config) { c.Kafka.BootstrapServers = nil }), RoleStandalone, nil,
 		},
+		"direct needs no brokers either": {
+			valid(func(c *Config) { c.Kafka.BootstrapServers = nil }), RoleDirect, nil,
+		},
+		"direct with a journal for less than two bodies": {
+			valid(func(c *Config) { c.Direct.JournalMaxBytes = 20 << 20 }), RoleDirect,
+			[]string{"direct.journalMaxBytes is 20971520: choose from 33554432 to"},
+		},
+		"direct with a weaker acknowledgement": {
+			valid(func(c *Config) { c.Acknowledge = AcknowledgeQueued }), RoleDirect,
+			[]string{"acknowledge is Queued, but the role direct answers once its journal has the records"},
+		},
 		"consume does not mind the intake's fields": {
 			valid(func(c *Config) { c.Listen = "nonsense" }), RoleConsume, nil,
 		},
@@ -109,6 +121,33 @@ func TestValidate(t *testing.T) {
 		"a broker without a port and one without a host": {
 			valid(func(c *Config) { c.Kafka.BootstrapServers = []string{"kafka", ":9092"} }), RoleServe,
 			[]string{`kafka.bootstrapServers[0] is "kafka"`, `kafka.bootstrapServers[1] is ":9092", which names no host`},
+		},
+		"TLS to the brokers, by files, without TLS": {
+			valid(func(c *Config) { c.Kafka.TLS.CAFile = "ca.crt" }), RoleServe,
+			[]string{"kafka.tls names files or a server, but kafka.tls.enabled is false"},
+		},
+		"a certificate for the brokers without its key": {
+			valid(func(c *Config) { c.Kafka.TLS = KafkaTLS{Enabled: true, CertFile: "tls.crt"} }), RoleConsume,
+			[]string{`kafka.tls.certFile is "tls.crt" and kafka.tls.keyFile is "": give both`},
+		},
+		"a name and a password for the brokers": {
+			valid(func(c *Config) {
+				c.Kafka.SASL = KafkaSASL{Mechanism: SASLScramSHA512, UsernameFile: "username", PasswordFile: "password"}
+			}), RoleServe, nil,
+		},
+		"a mechanism without a password": {
+			valid(func(c *Config) { c.Kafka.SASL = KafkaSASL{Mechanism: SASLPlain, UsernameFile: "username"} }), RoleServe,
+			[]string{`kafka.sasl.usernameFile is "username" and kafka.sasl.passwordFile is "": give both`},
+		},
+		"a name and a password for no mechanism": {
+			valid(func(c *Config) { c.Kafka.SASL = KafkaSASL{UsernameFile: "username", PasswordFile: "password"} }), RoleServe,
+			[]string{"kafka.sasl.mechanism is empty: choose one of"},
+		},
+		"an unknown mechanism": {
+			valid(func(c *Config) {
+				c.Kafka.SASL = KafkaSASL{Mechanism: "GSSAPI", UsernameFile: "username", PasswordFile: "password"}
+			}), RoleServe,
+			[]string{`kafka.sasl.mechanism is "GSSAPI": choose one of`},
 		},
 		"no topic":               {valid(func(c *Config) { c.Topic = "" }), RoleConsume, []string{`topic is ""`}},
 		"a topic that is a path": {valid(func(c *Config) { c.Topic = ".." }), RoleConsume, []string{`topic is ".."`}},
@@ -121,6 +160,21 @@ func TestValidate(t *testing.T) {
 		"less memory for all fetches than for one": {
 			valid(func(c *Config) { c.Consumer.FetchMaxTotalBytes = 1 << 20 }), RoleConsume,
 			[]string{"consumer.fetchMaxTotalBytes is 1048576: choose from 4194304 to"},
+		},
+		"an instance id that is the host's name": {
+			valid(func(c *Config) { c.Consumer.InstanceID = "orders-$HOSTNAME" }), RoleConsume, nil,
+		},
+		"an instance id that Kafka refuses": {
+			valid(func(c *Config) { c.Consumer.InstanceID = "pod/1" }), RoleConsume,
+			[]string{`consumer.instanceID is "pod/1": use up to 249 letters`},
+		},
+		"a policy of loss that there is not": {
+			valid(func(c *Config) { c.Consumer.OnLoss = "Skip" }), RoleConsume,
+			[]string{`consumer.onLoss is "Skip": choose one of ["Stop" "RecordGap"]`},
+		},
+		"dead letters among the living": {
+			valid(func(c *Config) { c.DeadLetter.Topic = "logs" }), RoleConsume,
+			[]string{`deadLetter.topic is "logs", as topic is`},
 		},
 		"a level of a codec that has none": {
 			valid(func(c *Config) { c.Producer.Compression, c.Producer.CompressionLevel = CompressionSnappy, 3 }), RoleServe,
@@ -198,4 +252,16 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("after Marshal and Parse (-first +second):\n%s", diff)
 		}
 	})
+}
+
+func TestStaticID(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{"": "", "one": "one", "$HOSTNAME": host, "a.$HOSTNAME": "a." + host} {
+		if got, err := (Consumer{InstanceID: given}).StaticID(); got != want || err != nil {
+			t.Errorf("StaticID of %q is %q, %v, want %q", given, got, err, want)
+		}
+	}
 }

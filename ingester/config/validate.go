@@ -18,10 +18,11 @@ const (
 	RoleServe      Role = "serve"
 	RoleConsume    Role = "consume"
 	RoleStandalone Role = "standalone"
+	RoleDirect     Role = "direct"
 )
 
-func (r Role) takesRequests() bool { return r == RoleServe || r == RoleStandalone }
-func (r Role) storesRecords() bool { return r == RoleConsume || r == RoleStandalone }
+func (r Role) takesRequests() bool { return r != RoleConsume }
+func (r Role) storesRecords() bool { return r != RoleServe }
 
 // Validate returns every mistake that would keep the role from running, each
 // naming the field, its value and the remedy.
@@ -29,12 +30,16 @@ func (c Config) Validate(role Role) error {
 	checks := []error{
 		checkAddress("adminListen", c.AdminListen),
 		c.validateTopic(),
+		c.validateDeadLetterTopic(),
 		between("drain.delaySeconds", int64(c.Drain.DelaySeconds), 0, 3600),
 		between("drain.timeoutSeconds", int64(c.Drain.TimeoutSeconds), 1, 3600),
 	}
-	if role == RoleStandalone {
+	switch role {
+	case RoleStandalone:
 		checks = append(checks, between("standalone.partitions", int64(c.Standalone.Partitions), 1, 1000))
-	} else {
+	case RoleDirect:
+		checks = append(checks, c.validateDirect())
+	default:
 		checks = append(checks, c.Kafka.validate())
 	}
 	if role.takesRequests() {
@@ -44,6 +49,13 @@ func (c Config) Validate(role Role) error {
 		checks = append(checks, c.validateStorage()...)
 	}
 	return errors.Join(checks...)
+}
+
+func (c Config) validateDirect() error {
+	if c.Acknowledge != AcknowledgeProduced {
+		return fmt.Errorf("acknowledge is %s, but the role direct answers once its journal has the records, and knows nothing less: leave it out", c.Acknowledge)
+	}
+	return between("direct.journalMaxBytes", int64(c.Direct.JournalMaxBytes), max(1<<20, 2*int64(c.RequestLimits.MaxBodyBytes)), 1<<50)
 }
 
 func (c Config) validateIntake() []error {
@@ -66,7 +78,6 @@ func (c Config) validateIntake() []error {
 		c.Producer.validateCodec(),
 		c.validateAcks(),
 		c.validateSpool(),
-		c.validateDeadLetterTopic(),
 		c.validateAccess(),
 	}
 	if c.RequestLimits.MaxBodyBytes > c.Queue.MaxBytes/2 {
@@ -142,6 +153,9 @@ func (c Config) validateAccess() error {
 
 func (c Config) validateStorage() []error {
 	checks := []error{
+		c.Consumer.validateInstanceID(),
+		between("consumer.sessionTimeoutSeconds", int64(c.Consumer.SessionTimeoutSeconds), 1, 3600),
+		oneOf("consumer.onLoss", c.Consumer.OnLoss, OnLossStop, OnLossRecordGap),
 		between("consumer.fetchMaxBytes", int64(c.Consumer.FetchMaxBytes), 1<<10, 1<<30),
 		between("consumer.fetchMaxTotalBytes", int64(c.Consumer.FetchMaxTotalBytes), int64(c.Consumer.FetchMaxBytes), 1<<40),
 		between("segment.maxBytes", int64(c.Segment.MaxBytes), 1, 1<<40),
@@ -154,6 +168,15 @@ func (c Config) validateStorage() []error {
 	}
 	checks = append(checks, c.Aggregation.Validate())
 	return append(checks, c.validateObjectStore(), c.Retention.validate())
+}
+
+// validateInstanceID: Kafka's rule for instance ids is that for topic names.
+func (c Consumer) validateInstanceID() error {
+	id, err := c.StaticID()
+	if err != nil || id == "" || legalTopic.MatchString(id) && id != "." && id != ".." {
+		return err
+	}
+	return fmt.Errorf("consumer.instanceID is %q: use up to 249 letters, digits, '.', '_' and '-', or $HOSTNAME for the name of the host", c.InstanceID)
 }
 
 // Validate returns every mistake in it; nil when it is off. Whether paths are
@@ -244,7 +267,29 @@ func (k Kafka) validate() error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, k.TLS.validate(), k.SASL.validate())...)
+}
+
+func (t KafkaTLS) validate() error {
+	switch {
+	case !t.Enabled && t != KafkaTLS{}:
+		return errors.New("kafka.tls names files or a server, but kafka.tls.enabled is false: set it to true, or leave the rest out")
+	case (t.CertFile == "") != (t.KeyFile == ""):
+		return fmt.Errorf("kafka.tls.certFile is %q and kafka.tls.keyFile is %q: give both, or none", t.CertFile, t.KeyFile)
+	}
+	return nil
+}
+
+func (s KafkaSASL) validate() error {
+	switch {
+	case s == KafkaSASL{}:
+		return nil
+	case s.Mechanism == "":
+		return fmt.Errorf("kafka.sasl.mechanism is empty: choose one of %q, or leave the files out", []SASLMechanism{SASLPlain, SASLScramSHA256, SASLScramSHA512})
+	case s.UsernameFile == "" || s.PasswordFile == "":
+		return fmt.Errorf("kafka.sasl.usernameFile is %q and kafka.sasl.passwordFile is %q: give both", s.UsernameFile, s.PasswordFile)
+	}
+	return oneOf("kafka.sasl.mechanism", s.Mechanism, SASLPlain, SASLScramSHA256, SASLScramSHA512)
 }
 
 func checkAddress(field, address string) error {

@@ -23,30 +23,47 @@ func (w *worker) append(ctx context.Context, response *kafka.FetchResponse) erro
 		more, err = w.appendBatches(ctx, desk)
 		w.memory.rise(desk)
 		if err != nil {
-			return err
+			return w.passBy(ctx, err, response.HighWatermark)
 		}
 		if alone, err := w.sealIfDue(ctx, record.Span{}); err != nil || !alone {
 			return err
 		}
 	}
+	w.decoding.over()
 	next := w.chain.NextOffset()
 	w.behind = len(response.Records) > 0 && response.LastStableOffset > next
-	w.metrics.lag.WithLabelValues(w.label()).Set(float64(max(0, response.HighWatermark-next)))
+	w.tellBusy(w.behind)
+	w.tellLag(response.HighWatermark - next)
 	return nil
 }
 
+// passBy deals with what can't be stored, if that is the error.
+func (w *worker) passBy(ctx context.Context, err error, end int64) error {
+	var aside *hole
+	switch {
+	case errors.As(err, &aside):
+		return w.setAside(ctx, aside)
+	case errors.Is(err, kafka.ErrCorrupt):
+		if err = w.corrupt(ctx, err, end); errors.As(err, &aside) {
+			return w.setAside(ctx, aside)
+		}
+	}
+	return err
+}
+
 // appendBatches appends until the segment is due, which may leave more batches,
-// or until others turn out to have stored the partition.
+// or until others turn out to have stored the partition. Its error is the
+// chain's, a kafka.ErrCorrupt, a *hole or a *stopError.
 func (w *worker) appendBatches(ctx context.Context, desk *desk) (more bool, err error) {
 	w.reader.Decompressor = &desk.decompressor
-	defer func() { w.reader.Decompressor = nil }()
+	defer func() { w.reader.Decompressor = nil; w.reader.Forget() }()
 	for w.chain.Due(time.Now(), record.Span{}) == "" {
 		batch, err := w.reader.Next()
 		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
 		if err != nil {
-			return false, w.stopAtBatch(err)
+			return false, err
 		}
 		if alone, err := w.appendBatch(ctx, &desk.lines, batch); err != nil || !alone {
 			return false, err
@@ -59,8 +76,8 @@ func (w *worker) appendBatches(ctx context.Context, desk *desk) (more bool, err 
 // to have stored the batch it is dropped, and the worker is not alone.
 func (w *worker) appendBatch(ctx context.Context, lines *lines, batch *kafka.RecordBatch) (alone bool, err error) {
 	for first, more := true, true; more; first = false {
-		var unreadable error
-		more, unreadable = lines.read(batch, w.chain.NextOffset())
+		var defect error
+		more, defect = lines.read(batch, w.chain.NextOffset())
 		if first {
 			if alone, err := w.sealIfDue(ctx, lines.span); err != nil || !alone {
 				return false, err
@@ -71,18 +88,15 @@ func (w *worker) appendBatch(ctx context.Context, lines *lines, batch *kafka.Rec
 				return false, err
 			}
 			w.epoch = lines.span.LeaderEpoch
+			w.tellAppended(lines.span)
 		}
-		if unreadable != nil {
-			return false, w.stopAtBatch(unreadable)
+		var unstorable *unstorableError
+		if errors.As(defect, &unstorable) {
+			return false, w.unstorable(lines, batch, unstorable)
+		}
+		if defect != nil {
+			return false, defect
 		}
 	}
 	return true, nil
-}
-
-func (w *worker) stopAtBatch(err error) error {
-	var unstorable *unstorableError
-	if errors.As(err, &unstorable) {
-		return w.stop(stopUnstorable, "%w; remove the records up to and including it from the topic (kafka-delete-records) and begin behind it with a new data directory", err)
-	}
-	return w.stop(stopCorrupt, "reading at offset %d: %w; mend the topic on the brokers", w.chain.NextOffset(), err)
 }

@@ -15,13 +15,10 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.uber.org/goleak"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // topic is a topic of one test on some broker.
 type topic struct {
@@ -118,6 +115,23 @@ func (b *topic) grow(partitions int) {
 	}
 }
 
+// configure sets a configuration of the topic.
+func (b *topic) configure(name, value string) {
+	b.t.Helper()
+	response, err := newClient(b.t, b.servers).Admin().IncrementalAlterConfigs(b.t.Context(), &kafkago.IncrementalAlterConfigsRequest{
+		Resources: []kafkago.IncrementalAlterConfigsRequestResource{{
+			ResourceType: kafkago.ResourceTypeTopic, ResourceName: b.name,
+			Configs: []kafkago.IncrementalAlterConfigsRequestConfig{{Name: name, Value: value, ConfigOperation: kafkago.ConfigOperationSet}},
+		}},
+	})
+	if err == nil {
+		err = response.Resources[0].Error
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // line is the i-th record of a partition.
 func line(partition int32, i int) string {
 	return fmt.Sprintf(`{"partition":%d,"n":%d,"message":"a record of some ordinary length, as services write them"}`, partition, i)
@@ -145,6 +159,11 @@ func (b *topic) send(partition int32, timestamp time.Time, values ...string) {
 	for _, v := range values {
 		batch.Append(timestamp.UnixMilli(), nil, []byte(v), nil)
 	}
+	b.sendBatch(partition, &batch)
+}
+
+func (b *topic) sendBatch(partition int32, batch *kafka.BatchBuilder) {
+	b.t.Helper()
 	b.eventually("produce", func() error {
 		_, err := b.client.Produce(b.t.Context(), &kafka.ProduceRequest{
 			Topic: b.name, Partition: partition, Timeout: 10 * time.Second,

@@ -11,6 +11,10 @@ import (
 // that again, and then no offset tells; but whoever truncates a log appends to
 // it in a later epoch (KIP-320). So the question arises only where the epoch
 // changes. One response comes from one log: its first batch speaks for all.
+//
+// Where the partition shall go on nevertheless, no gap is recorded: a gap is
+// made of offsets that are not stored, and those that came to others are; from
+// the chain's end on nothing is missing.
 func (w *worker) checkLog(ctx context.Context, response *kafka.FetchResponse) error {
 	epoch := response.LeaderEpoch()
 	if w.epoch < 0 || epoch < 0 || epoch == w.epoch {
@@ -21,13 +25,25 @@ func (w *worker) checkLog(ctx context.Context, response *kafka.FetchResponse) er
 		return err
 	}
 	next := w.chain.NextOffset()
-	switch {
-	case end < 0:
-		return w.stop(stopTruncated, "offsets up to %d are stored from a leader of epoch %d, of which the log, now of epoch %d, knows nothing: the brokers have lost records; move the data directory away to begin a new chain", next-1, w.epoch, epoch)
-	case end < next:
-		return w.stop(stopTruncated, "offsets up to %d are stored from a leader of epoch %d, but its records end at offset %d now, and others, of epoch %d, have taken the place of the rest: the brokers have lost records; move the data directory away to begin a new chain", next-1, w.epoch, end-1, epoch)
+	if end < next && !w.goesOn() {
+		return w.truncated(next, end, epoch)
 	}
-	w.logger.Info("another leader", "offset", next, "epoch", epoch, "epoch_before", w.epoch)
+	if end < next {
+		w.metrics.unreplaced.Add(float64(next - max(end, 0)))
+		w.logger.Warn("going on behind records that are stored and that the brokers have lost; those that took their place are not stored",
+			"reason", stopTruncated, "first", max(end, 0), "last", next-1, "epoch", epoch, "epoch_before", w.epoch)
+	} else {
+		w.logger.Info("another leader", "offset", next, "epoch", epoch, "epoch_before", w.epoch)
+	}
 	w.epoch = epoch
 	return nil
+}
+
+// truncated: the log's records of the epoch that was stored last end before
+// what is stored; -1 is before all.
+func (w *worker) truncated(next, end int64, epoch int32) error {
+	if end < 0 {
+		return w.stop(stopTruncated, "offsets up to %d are stored from a leader of epoch %d, of which the log, now of epoch %d, knows nothing: the brokers have lost records; set consumer.onLoss to RecordGap to go on, or move the data directory away to begin a new chain", next-1, w.epoch, epoch)
+	}
+	return w.stop(stopTruncated, "offsets up to %d are stored from a leader of epoch %d, but its records end at offset %d now, and others, of epoch %d, have taken the place of the rest: the brokers have lost records; set consumer.onLoss to RecordGap to go on, or move the data directory away to begin a new chain", next-1, w.epoch, end-1, epoch)
 }

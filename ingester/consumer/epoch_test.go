@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func newPair(t *testing.T) (*kfake.Cluster, *topic) {
@@ -49,15 +48,7 @@ func TestLogIsTruncatedAndGrowsAgain(t *testing.T) {
 	p := start(b, dir)
 	b.produce(0, 50)
 	waitStored(b, dir)
-	cluster.ControlKey(int16(kmsg.OffsetForLeaderEpoch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		asked := request.(*kmsg.OffsetForLeaderEpochRequest).Topics[0].Partitions[0].LeaderEpoch
-		response := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
-		response.Topics = []kmsg.OffsetForLeaderEpochResponseTopic{{Topic: b.name, Partitions: []kmsg.OffsetForLeaderEpochResponseTopicPartition{{
-			LeaderEpoch: asked, EndOffset: 30,
-		}}}}
-		return response, nil, true
-	})
+	truncate(cluster, b, 30)
 	moveLeader(t, cluster, b)
 	b.produce(0, 20)
 	eventually(t, "stop", stopped(p, "LogTruncated"))

@@ -23,6 +23,7 @@ func (w *worker) fetch(ctx context.Context) (*kafka.FetchResponse, error) {
 	}
 	if err != nil {
 		w.confirmed, w.behind = false, false
+		w.tellBusy(false)
 		w.share.release() // others may go on meanwhile
 		w.kafka.waitAfter(ctx, "partition cannot be fetched", err)
 		return nil, nil

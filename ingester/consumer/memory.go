@@ -18,6 +18,9 @@ const (
 	// maxDesks bounds how many responses are read at once. Each is work for
 	// one core, until the disk is what all of them wait for.
 	maxDesks = 4
+	// deskBytes is what a desk takes for record batches of ordinary size:
+	// decompressed, and as lines.
+	deskBytes = 5 << 20
 )
 
 // fetchMemory bounds what all workers of a process hold of what they fetched:
@@ -43,11 +46,17 @@ type desk struct {
 	lines        lines
 }
 
+// newFetchMemory sets a part of the memory aside for the desks.
 func newFetchMemory(cfg config.Consumer) *fetchMemory {
-	whole := int64(cfg.FetchMaxBytes) + responseOverhead
-	total := max(whole, int64(cfg.FetchMaxTotalBytes))
-	m := &fetchMemory{whole: whole, total: total, free: semaphore.NewWeighted(total), desks: make(chan *desk, maxDesks)}
-	for range min(runtime.GOMAXPROCS(0), maxDesks) {
+	desks := min(runtime.GOMAXPROCS(0), maxDesks)
+	whole, total := int64(cfg.FetchMaxBytes)+responseOverhead, int64(cfg.FetchMaxTotalBytes)
+	return newMemory(whole, total-min(int64(desks)*deskBytes, total/4), desks)
+}
+
+func newMemory(whole, total int64, desks int) *fetchMemory {
+	total = max(whole, total)
+	m := &fetchMemory{whole: whole, total: total, free: semaphore.NewWeighted(total), desks: make(chan *desk, desks)}
+	for range desks {
 		m.desks <- new(desk)
 	}
 	return m

@@ -17,7 +17,7 @@ const (
 )
 
 func newTestMemory(fetches int64) *fetchMemory {
-	return newFetchMemory(config.Consumer{FetchMaxBytes: testFetch, FetchMaxTotalBytes: config.Bytes(fetches * testWhole)})
+	return newMemory(testWhole, fetches*testWhole, 2)
 }
 
 func TestRoomOfAShare(t *testing.T) {
@@ -63,6 +63,21 @@ func TestRoomOfAShare(t *testing.T) {
 				t.Error("not everything was given back")
 			}
 		})
+	}
+}
+
+// What is decompressed is within the bound too, as long as record batches are
+// of ordinary size, and one fetch is always possible.
+func TestDesksAreWithinTheMemory(t *testing.T) {
+	for _, test := range []struct{ each, total, least, most int64 }{
+		{4 << 20, 64 << 20, 44 << 20, 59 << 20},
+		{4 << 20, 4 << 20, 4<<20 + responseOverhead, 4<<20 + responseOverhead},
+		{1 << 20, 8 << 20, 6 << 20, 6 << 20},
+	} {
+		m := newFetchMemory(config.Consumer{FetchMaxBytes: config.Bytes(test.each), FetchMaxTotalBytes: config.Bytes(test.total)})
+		if m.total < test.least || m.total > test.most {
+			t.Errorf("%d bytes are for fetches of %d, of %d in all: want %d to %d", m.total, test.each, test.total, test.least, test.most)
+		}
 	}
 }
 

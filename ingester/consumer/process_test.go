@@ -20,6 +20,7 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 	"github.com/logpipeline/logpipeline/ingester/segment"
+	"github.com/logpipeline/logpipeline/ingester/signal"
 )
 
 // process is one running consumer with everything of its own, as in a pod.
@@ -31,6 +32,8 @@ type process struct {
 	reg    *prometheus.Registry
 	faults *faults
 	health func() error
+	// signals are what the consumer tells of itself.
+	signals func() signal.Consumer
 }
 
 // faults are what can be done to a process's storage.
@@ -42,6 +45,11 @@ type faults struct {
 	appended atomic.Int64
 	// epoch, unless it is 0, is what chains say of their last leader.
 	epoch atomic.Int32
+	// slow: partition 0 is sealed by nobody before this is closed.
+	slow    atomic.Pointer[chan struct{}]
+	sealing atomic.Int64 // how often that was tried
+	// gaps that cannot be recorded yet.
+	gaps atomic.Int64
 }
 
 func configFor(b *topic) config.Config {
@@ -67,7 +75,11 @@ func startWith(b *topic, dir string, f *faults, change ...func(*config.Config)) 
 	if testing.Verbose() {
 		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, cfg.Topic), reg: prometheus.NewRegistry(), faults: f}
+	topics := []string{cfg.Topic}
+	if cfg.DeadLetter.Topic != "" {
+		topics = append(topics, cfg.DeadLetter.Topic)
+	}
+	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, topics...), reg: prometheus.NewRegistry(), faults: f}
 	directory, err := segment.OpenDirectory(dir, cfg.Segment, logger, p.reg)
 	if err != nil {
 		b.t.Fatal(err)
@@ -77,13 +89,13 @@ func startWith(b *topic, dir string, f *faults, change ...func(*config.Config)) 
 		if err != nil {
 			return nil, err
 		}
-		return &faultyChain{chain, p.faults}, nil
+		return &faultyChain{chain, partition, p.faults}, nil
 	}
 	c, err := consumer.New(cfg, p.client, open, logger, p.reg)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	p.health = c.Stopped
+	p.health, p.signals = c.Stopped, c.Signals
 	ctx, cancel := context.WithCancel(context.WithoutCancel(b.t.Context()))
 	p.cancel = cancel
 	go func() { p.done <- c.Run(ctx) }()
@@ -97,16 +109,23 @@ func (p *process) stop() {
 		return
 	}
 	p.cancel()
+	if err := p.wait(); err != nil {
+		p.t.Errorf("Run: %v", err)
+	}
+}
+
+// wait waits for the end.
+func (p *process) wait() error {
+	p.t.Helper()
 	select {
 	case err := <-p.done:
-		if err != nil {
-			p.t.Errorf("Run: %v", err)
-		}
+		p.client.Close()
+		p.client = nil
+		return err
 	case <-time.After(time.Minute):
 		p.t.Fatal("Run did not return within a minute")
+		return nil
 	}
-	p.client.Close()
-	p.client = nil
 }
 
 // kill leaves everything as it is on the disk, and nothing more is written.
@@ -138,7 +157,8 @@ func (p *process) metric(name string, labels ...string) float64 {
 
 type faultyChain struct {
 	*segment.Chain
-	faults *faults
+	partition int32
+	faults    *faults
 }
 
 var errKilled = errors.New("killed")
@@ -169,7 +189,22 @@ func (c *faultyChain) Seal(ctx context.Context) (bool, error) {
 	if c.faults.dead.Load() {
 		return false, errKilled
 	}
+	if slow := c.faults.slow.Load(); slow != nil && c.partition == 0 {
+		c.faults.sealing.Add(1)
+		select {
+		case <-*slow:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
 	return c.Chain.Seal(ctx)
+}
+
+func (c *faultyChain) RecordGap(ctx context.Context, next int64, reason string) (bool, error) {
+	if c.faults.gaps.Add(-1) >= 0 {
+		return false, errKilled
+	}
+	return c.Chain.RecordGap(ctx, next, reason)
 }
 
 func (c *faultyChain) Close() error {

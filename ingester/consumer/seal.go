@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -12,7 +13,12 @@ const (
 	sealRebalance = "rebalance"
 	sealShutdown  = "shutdown"
 	sealStop      = "stop"
+	sealGap       = "gap"
 )
+
+// retainInterval is how often, less a random part of up to a quarter, a
+// partition without seals looks at its retention.
+const retainInterval = 5 * time.Minute
 
 // confirmTimeout bounds how long a seal waits for Kafka to say that the topic
 // is still the same.
@@ -75,7 +81,7 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 		w.metrics.sealed.WithLabelValues(reason).Inc()
 		w.metrics.seal.Observe(time.Since(started).Seconds())
 	}
-	w.sealedUpTo(w.chain.NextOffset())
+	w.sealedUpTo(ctx, w.chain.NextOffset())
 	w.retain(ctx)
 	return nil
 }
@@ -83,16 +89,31 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 // retain removes what the retention no longer keeps. What it could not remove,
 // it will the next time.
 func (w *worker) retain(ctx context.Context) {
-	if err := w.chain.Retain(ctx, time.Now(), w.keep); err != nil {
+	w.retaining = time.Now().Add(retainInterval - rand.N(retainInterval/4))
+	if err := w.chain.Retain(ctx, time.Now(), w.keep); err != nil && ctx.Err() == nil {
 		w.logger.Warn("stored segments cannot be removed yet", "error", err)
 	}
 }
 
+// retainIfDue is for partitions to which nothing comes: what they store grows
+// old nevertheless.
+func (w *worker) retainIfDue(ctx context.Context) {
+	if ctx.Err() == nil && time.Now().After(w.retaining) {
+		w.retain(ctx)
+	}
+}
+
+// commitTimeout bounds a commit, on which nothing depends.
+const commitTimeout = 5 * time.Second
+
 // sealedUpTo commits the end of what is stored. A commit that fails is made
 // good by the next one.
-func (w *worker) sealedUpTo(offset int64) {
+func (w *worker) sealedUpTo(ctx context.Context, offset int64) {
 	w.end = offset
-	if err := w.commit(offset); err != nil {
+	w.tellSealed(offset)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	if err := w.generation.Commit(ctx, w.partition, offset); err != nil {
 		w.metrics.commits.WithLabelValues("failed").Inc()
 		w.logger.Warn("offset cannot be committed", "offset", offset, "error", err)
 		return

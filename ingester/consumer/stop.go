@@ -22,6 +22,9 @@ const (
 type stopError struct {
 	reason string
 	err    error
+	// behind is the offset from which on it could go on if what comes before
+	// were given up; 0 where that would not help.
+	behind int64
 }
 
 func (e *stopError) Error() string      { return fmt.Sprintf("%s: %v", e.reason, e.err) }
@@ -40,9 +43,9 @@ func stopReason(err error) (reason string, stops bool) {
 	return "", false
 }
 
-func (w *worker) stop(reason, format string, args ...any) error {
+func (w *worker) stop(reason, format string, args ...any) *stopError {
 	where := fmt.Sprintf("partition %s/%d", w.config.Topic, w.partition)
-	return &stopError{reason, fmt.Errorf(where+": "+format, args...)}
+	return &stopError{reason: reason, err: fmt.Errorf(where+": "+format, args...)}
 }
 
 // confirmTopic asks whether the topic is still the one whose chain is open. A
@@ -70,9 +73,13 @@ func (w *worker) explainOutOfRange(ctx context.Context, next int64) error {
 	case err != nil:
 		return err
 	case next < start:
-		return w.stop(stopRetention, "offsets %d to %d were removed by the topic's retention before they were stored; raise retention.ms or retention.bytes, and move the data directory away to begin a new chain", next, start-1)
+		lost := w.stop(stopRetention, "offsets %d to %d were removed by the topic's retention before they were stored; raise retention.ms or retention.bytes, and record the gap (ingester chain resume --record-gap), or set consumer.onLoss to RecordGap", next, start-1)
+		lost.behind = start
+		return lost
+	case next > end && w.goesOn():
+		return fmt.Errorf("offsets up to %d are stored, but the log ends at %d: the brokers have lost records, and what takes their place is not stored", next-1, end)
 	case next > end:
-		return w.stop(stopTruncated, "offsets up to %d are stored, but the log ends at %d: the brokers have lost records; move the data directory away to begin a new chain", next-1, end)
+		return w.stop(stopTruncated, "offsets up to %d are stored, but the log ends at %d: the brokers have lost records; set consumer.onLoss to RecordGap to go on when the log has grown beyond that, or move the data directory away to begin a new chain", next-1, end)
 	}
 	return fmt.Errorf("offset %d was out of range, and is within %d to %d now: %w", next, start, end, kafka.OffsetOutOfRange)
 }

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 // logger is no trouble.
 type trouble struct {
 	logger   *slog.Logger
+	gauge    prometheus.Gauge // how many there are; nil if nobody counts
 	attempts int
 	reported time.Time
 }
@@ -45,7 +48,9 @@ func pause(attempt int) time.Duration {
 }
 
 func (t *trouble) report(what string, err error) {
-	t.attempts++
+	if t.attempts++; t.attempts == 1 && t.gauge != nil {
+		t.gauge.Inc()
+	}
 	if now := time.Now(); t.attempts == 1 || now.Sub(t.reported) >= reportInterval {
 		t.reported = now
 		t.logger.Warn(what+"; trying again", "attempt", t.attempts, "error", err)
@@ -56,6 +61,14 @@ func (t *trouble) report(what string, err error) {
 func (t *trouble) over() {
 	if t.attempts > 0 {
 		t.logger.Info("trouble is over", "attempts", t.attempts)
+	}
+	t.leave()
+}
+
+// leave ends it for who goes away and doesn't know.
+func (t *trouble) leave() {
+	if t.attempts > 0 && t.gauge != nil {
+		t.gauge.Dec()
 	}
 	t.attempts = 0
 }

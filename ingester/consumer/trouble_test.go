@@ -111,27 +111,33 @@ func TestNewChainBeginsAtTheStartOfTheLog(t *testing.T) {
 func TestLogEndsBeforeWhatIsStored(t *testing.T) {
 	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
 		dir := t.TempDir()
-		found, err := b.client.Topic(t.Context(), b.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := segment.OpenDirectory(dir, config.Default().Segment, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-		if err != nil {
-			t.Fatal(err)
-		}
-		chain, err := d.Open(t.Context(), b.name, found.ID, 0, func(context.Context) (int64, error) { return 0, nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := chain.Append([]byte("{}\n"), record.Span{NextOffset: 100, Records: 1}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := chain.Seal(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.storeAhead(dir, 100)
 		b.produce(0, 10)
 		eventually(t, "stop", stopped(start(b, dir), "LogTruncated"))
 	})
+}
+
+// storeAhead stores one record, as if there had been so many offsets.
+func (b *topic) storeAhead(dir string, offsets int64) {
+	b.t.Helper()
+	found, err := b.client.Topic(b.t.Context(), b.name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	d, err := segment.OpenDirectory(dir, config.Default().Segment, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	chain, err := d.Open(b.t.Context(), b.name, found.ID, 0, func(context.Context) (int64, error) { return 0, nil })
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := chain.Append([]byte("{}\n"), record.Span{NextOffset: offsets, Records: 1}); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := chain.Seal(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func TestTopicDeletedAndCreatedAgain(t *testing.T) {
@@ -159,35 +165,11 @@ func TestTopicDeletedAndCreatedAgain(t *testing.T) {
 	}
 }
 
-func TestStorageTakesNothingForAWhile(t *testing.T) {
-	onEveryBroker(t, 2, func(t *testing.T, b *topic) {
-		dir := t.TempDir()
-		p := start(b, dir)
-		b.produce(0, 50)
-		waitStored(b, dir)
-		p.faults.full.Store(true)
-		b.produce(0, 500)
-		b.produce(1, 500)
-		tries := p.faults.tries.Load()
-		eventually(t, "try again", func() error {
-			if p.faults.tries.Load() < tries+6 {
-				return errors.New("too few attempts")
-			}
-			return nil
-		})
-		if got := p.metric("logpipeline_consumer_stopped_partitions"); got != 0 {
-			t.Errorf("%v partitions stand still, want 0", got)
-		}
-		p.faults.full.Store(false)
-		waitStored(b, dir)
-	})
-}
-
 func TestStopWhileKafkaIsGone(t *testing.T) {
 	cluster := newFake(t)
 	b := newTopic(t, cluster.ListenAddrs(), 1)
 	dir := t.TempDir()
-	p := start(b, dir, func(cfg *config.Config) { cfg.Segment.MaxAgeSeconds = 3600; cfg.Segment.MaxBytes = 1 << 30 })
+	p := start(b, dir, neverDue)
 	b.produce(0, 10)
 	eventually(t, "append", func() error {
 		if p.faults.tries.Load() == 0 {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
+	"math/rand/v2"
+	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/consumer/group"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -14,12 +16,11 @@ import (
 // worker stores one partition for one generation.
 type worker struct {
 	*Consumer
-	partition int32
-	commit    func(offset int64) error
-	// leaving is why the generation has ended: rebalance or shutdown.
-	leaving func() string
-	logger  *slog.Logger
-	keep    config.Retention // of this partition
+	partition  int32
+	generation *group.Generation
+	running    context.Context //nolint:containedctx // Run's, whose end tells a shutdown from a rebalance
+	logger     *slog.Logger
+	keep       config.Retention // of this partition
 
 	topicID   string
 	chain     Chain
@@ -30,40 +31,39 @@ type worker struct {
 	share     share
 	behind    bool // there was more in the log than the last fetch brought
 	confirmed bool // the topic has been confirmed since the last failed fetch
+	suspect   suspect
+	retaining time.Time // when to look at the retention without a seal
 	kafka     trouble
+	decoding  trouble
 	storage   trouble
 }
 
-// newWorker: ctx is Run's, and its end a shutdown.
-func newWorker(ctx context.Context, c *Consumer, partition int32, commit func(int64) error) *worker {
+func newWorker(running context.Context, c *Consumer, partition int32, generation *group.Generation) *worker {
 	logger := c.logger.With("partition", partition)
 	w := &worker{
-		Consumer: c, partition: partition, commit: commit, logger: logger,
-		leaving: func() string {
-			if ctx.Err() != nil {
-				return sealShutdown
-			}
-			return sealRebalance
-		},
+		Consumer: c, partition: partition, generation: generation, running: running, logger: logger,
 		request: kafka.FetchRequest{
 			Topic: c.config.Topic, Partition: partition, LeaderEpoch: -1,
 			MaxBytes: int(c.config.Consumer.FetchMaxBytes), MinBytes: 1,
 		},
-		keep:  c.config.Retention.PerPartition(c.partitions),
-		share: share{memory: c.memory},
-		kafka: trouble{logger: logger}, storage: trouble{logger: logger},
+		keep: c.config.Retention.PerPartition(c.partitions), retaining: time.Now().Add(rand.N(retainInterval)),
+		share:   share{memory: c.memory},
+		kafka:   trouble{logger: logger, gauge: c.metrics.troubled.WithLabelValues("kafka")},
+		storage: trouble{logger: logger, gauge: c.metrics.troubled.WithLabelValues("storage")}, decoding: trouble{logger: logger},
 	}
 	w.request.Room = w.share.room
 	return w
 }
 
 // run stores until ctx ends, which is the generation's end. A worker that
-// stops stays, because one that returned would end the generation of all.
+// stops stays, so that what has stopped is seen.
 func (w *worker) run(ctx context.Context) {
+	defer w.kafka.leave()
+	defer w.storage.leave()
 	w.metrics.active.Inc()
-	defer w.metrics.lag.DeleteLabelValues(w.label())
 	for ctx.Err() == nil {
 		err := w.store(ctx)
+		w.tellBusy(false)
 		if reason, stops := stopReason(err); stops {
 			w.metrics.active.Dec()
 			w.standStill(ctx, reason, err)
@@ -78,14 +78,28 @@ func (w *worker) run(ctx context.Context) {
 	w.metrics.active.Dec()
 }
 
+// stoppedInterval is how often a partition that has stopped looks how far its
+// log has gone on.
+const stoppedInterval = 30 * time.Second
+
 func (w *worker) standStill(ctx context.Context, reason string, err error) {
-	w.logger.Error("partition stopped", "reason", reason, "error", err)
+	w.logger.Error("partition stopped", "reason", reason, "offset", w.end, "error", err)
 	w.metrics.stops.WithLabelValues(reason).Inc()
 	w.metrics.stopped.WithLabelValues(reason).Inc()
 	defer w.metrics.stopped.WithLabelValues(reason).Dec()
-	w.stopped.add(w.partition, err)
-	defer w.stopped.remove(w.partition)
-	<-ctx.Done()
+	w.tellStopped(reason, err)
+	ticker := time.NewTicker(stoppedInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if _, end, err := w.client.Offsets(ctx, w.config.Topic, w.partition); err == nil && w.chain != nil {
+			w.tellLag(end - w.end)
+		}
+	}
 }
 
 // store opens the chain and stores until ctx ends (nil), the partition has to
@@ -96,12 +110,23 @@ func (w *worker) store(ctx context.Context) error {
 	}
 	err := w.storeUntil(ctx)
 	switch reason, _ := stopReason(err); {
+	case err == nil && w.generation.Lost():
+		// Others have the partition by now: what is not sealed is theirs to store.
 	case err == nil:
 		err = w.sealLast(ctx, w.leaving())
 	case reason != "" && reason != stopTopicRecreated:
 		err = errors.Join(err, w.sealLast(ctx, sealStop))
 	}
+	w.tellGivenUp()
 	return errors.Join(err, w.chain.Close())
+}
+
+// leaving is why the generation has ended.
+func (w *worker) leaving() string {
+	if w.running.Err() != nil {
+		return sealShutdown
+	}
+	return sealRebalance
 }
 
 func (w *worker) openChain(ctx context.Context) error {
@@ -119,7 +144,8 @@ func (w *worker) openChain(ctx context.Context) error {
 	}
 	w.epoch = w.chain.LeaderEpoch()
 	w.logger.Info("chain opened", "offset", w.chain.NextOffset(), "epoch", w.epoch)
-	w.sealedUpTo(w.chain.NextOffset())
+	w.tellTopic(topic.ID)
+	w.sealedUpTo(ctx, w.chain.NextOffset())
 	return nil
 }
 
@@ -132,6 +158,7 @@ func (w *worker) storeUntil(ctx context.Context) error {
 		if _, err := w.sealIfDue(ctx, record.Span{}); err != nil {
 			return err
 		}
+		w.retainIfDue(ctx)
 	}
 	return nil
 }
@@ -141,9 +168,10 @@ func (w *worker) storeNext(ctx context.Context) error {
 	defer w.release()
 	response, err := w.fetch(ctx)
 	if response == nil {
-		return err
+		return w.goOnBehind(ctx, err)
 	}
 	defer func() { response.Records = nil }()
+	w.tellFetched(response.FirstTimestamp())
 	return w.append(ctx, response)
 }
 
@@ -152,5 +180,3 @@ func (w *worker) release() {
 	w.reader.Reset(nil, 0, nil)
 	w.share.release()
 }
-
-func (w *worker) label() string { return strconv.Itoa(int(w.partition)) }

@@ -91,7 +91,7 @@ func createTopic(t *testing.T, servers []string, name string, partitions int) {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there isn't %s in time", what)
 		}
@@ -105,6 +105,7 @@ func (c cluster) open(t *testing.T, dir string, maxBytes int64) (*Store, *promet
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.patience = time.Minute // for what is to be in the topic, on whatever machine
 	return s, reg
 }
 

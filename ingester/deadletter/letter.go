@@ -51,7 +51,8 @@ type Letter struct {
 	Reason string `json:"reason"`
 	// Unknown is set where the records may be in the topic nevertheless.
 	Unknown bool `json:"unknown"`
-	// Acknowledged is set where the client holds a receipt for them.
+	// Acknowledged is set where the client holds a receipt for them, or may
+	// hold one.
 	Acknowledged bool `json:"acknowledged"`
 	// Topic and Partition are where they should have gone; Partition is -1
 	// where none had been chosen.
@@ -62,9 +63,21 @@ type Letter struct {
 	Time     time.Time `json:"time"`
 }
 
+// reasonBytes bounds a reason, and headerBytes what a record of the topic takes
+// beside the record itself and its own headers: by so much its max.message.bytes
+// has to exceed that of the topic where the record should have gone.
+const (
+	reasonBytes = 512
+	headerBytes = 2 << 10
+)
+
 func letterOf(d record.DeadLetter) Letter {
+	reason := d.Reason
+	if len(reason) > reasonBytes {
+		reason = strings.ToValidUTF8(reason[:reasonBytes], "")
+	}
 	return Letter{
-		Batch: d.Batch, FirstRecord: d.FirstRecord, Records: len(d.Records), Reason: d.Reason,
+		Batch: d.Batch, FirstRecord: d.FirstRecord, Records: len(d.Records), Reason: reason,
 		Unknown: d.Unknown, Acknowledged: d.Acknowledged, Topic: d.Topic, Partition: d.Partition,
 		Received: d.Received.UTC(), Time: d.Time.UTC(),
 	}

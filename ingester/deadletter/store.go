@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -30,17 +31,22 @@ const (
 	// again where that fails.
 	groupBytes  = 1 << 20
 	letterBytes = 512
+	// refusalLogInterval is how often it is logged, at most, that the topic
+	// refuses a letter.
+	refusalLogInterval = 10 * time.Second
 )
 
 // Store takes dead letters. It is made by Open, and may be used by any number
 // of goroutines.
 type Store struct {
-	topic   *topic // nil without one
-	folder  *folder
-	logger  *slog.Logger
-	metrics metrics
-	stuck   int         // letters, the last time; Run's
-	away    atomic.Bool // the topic didn't take the last letter: don't wait for it again
+	topic    *topic        // nil without one
+	patience time.Duration // putTimeout
+	folder   *folder
+	logger   *slog.Logger
+	metrics  metrics
+	stuck    int            // letters, the last time; Run's
+	refusals rate.Sometimes // logs of letters that the topic refuses
+	away     atomic.Bool    // the topic didn't take the last letter: don't wait for it again
 }
 
 // Open returns a store that keeps letters in the topic cfg.Topic, by client,
@@ -52,7 +58,7 @@ func Open(cfg config.DeadLetter, dir string, client Client, logger *slog.Logger,
 	if err != nil {
 		return nil, fmt.Errorf("open folder of dead letters: %w", err)
 	}
-	s := &Store{folder: f, logger: logger, metrics: newMetrics(reg, f)}
+	s := &Store{patience: putTimeout, folder: f, logger: logger, metrics: newMetrics(reg, f), refusals: rate.Sometimes{First: 1, Interval: refusalLogInterval}}
 	if cfg.Topic != "" {
 		s.topic = &topic{client, cfg.Topic}
 	}
@@ -110,6 +116,11 @@ func (s *Store) putGroup(ctx context.Context, letters []record.DeadLetter) []err
 		}
 		return errs
 	}
+	if refused(err) {
+		s.refusals.Do(func() {
+			s.logger.Warn("the dead-letter topic refuses a letter, which stays in the folder", "folder", s.folder.dir, "batch", letters[0].Batch, "firstRecord", letters[0].FirstRecord, "error", err)
+		})
+	}
 	errs := s.folder.put(letters)
 	s.written(placeFolder, letters, errs)
 	if errs == nil {
@@ -151,7 +162,7 @@ func (s *Store) putTopic(ctx context.Context, letters []record.DeadLetter) error
 	case s.away.Load():
 		return errAway
 	}
-	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	err := s.topic.put(ctx, letters)
 	if err != nil && !refused(err) && !s.away.Swap(true) {

@@ -4,15 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -108,12 +113,19 @@ func TestStuckLetters(t *testing.T) {
 	c := newCluster(t, newFake(t).ListenAddrs(), true)
 	dir := t.TempDir()
 	s, _ := c.open(t, dir, 10<<20)
+	var log bytes.Buffer
+	s.logger = slog.New(slog.NewTextHandler(&log, nil))
 	giant := c.newLetter("giant", 0, 1)
 	giant.Records[0] = make([]byte, 1_100_000)
 	put(t, s, giant)
 	if s.away.Load() {
 		t.Error("a topic that refuses a giant is taken to be away")
 	}
+	const remedy = "raise its max.message.bytes to 2048 more than that of the topic where the record should have gone"
+	if said := log.String(); !strings.Contains(said, "the dead-letter topic refuses a letter, which stays in the folder") || !strings.Contains(said, "batch=giant") || !strings.Contains(said, remedy) {
+		t.Errorf("the log says %s", said)
+	}
+	log.Reset()
 	if err := os.WriteFile(filepath.Join(dir, "0"+letterSuffix), []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -124,9 +136,33 @@ func TestStuckLetters(t *testing.T) {
 	if stuck := testutil.ToFloat64(s.metrics.stuck); stuck != 2 {
 		t.Errorf("%v letters are stuck", stuck)
 	}
+	if said := log.String(); !strings.Contains(said, "dead letters are stuck in the folder") {
+		t.Errorf("the log says %s", said)
+	}
 	inv := c.scan(t, dir)
 	if len(inv.Letters) != 2 || !inv.Letters[0].InFolder || inv.Letters[0].Batch != "giant" || !inv.Letters[1].InTopic || inv.Letters[1].Batch != "good" || len(inv.Corrupt) != 1 {
 		t.Errorf("got %+v, corrupt %q", inv.Letters, inv.Corrupt)
+	}
+}
+
+// What a record takes in the dead-letter topic is known beforehand.
+func TestHeadersAreBounded(t *testing.T) {
+	at := time.Date(2026, 12, 31, 23, 59, 59, 123456789, time.UTC)
+	l := letterOf(record.DeadLetter{
+		Batch: strings.Repeat("i", 253) + ".019ab1c2-0000-7000-8000-000000000001", FirstRecord: maxRecords - 9, Records: make([][]byte, 9),
+		Reason: strings.Repeat("wörter", 1000), Topic: strings.Repeat("t", 249), Partition: math.MaxInt32, Received: at, Time: at,
+	})
+	if !utf8.ValidString(l.Reason) || len(l.Reason) > reasonBytes || len(l.Reason) < reasonBytes-4 {
+		t.Errorf("the reason is %q", l.Reason)
+	}
+	own := []record.Header{{Key: "tenant", Value: []byte("blue")}}
+	key, value := []byte(identity(l.Batch, strconv.Itoa(maxRecords-1))), make([]byte, 1000)
+	var before, after kafka.BatchBuilder
+	before.Append(at.UnixMilli(), nil, value, own)
+	after.Append(at.UnixMilli(), key, value, append(l.headers(maxRecords-1), own...))
+	grown := len(after.Seal(kafka.NoProducer, -1)) - len(before.Seal(kafka.NoProducer, -1))
+	if grown > headerBytes || grown < headerBytes/2 {
+		t.Errorf("a record grows by %d bytes", grown)
 	}
 }
 

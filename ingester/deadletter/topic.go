@@ -106,6 +106,9 @@ func (t topic) send(ctx context.Context, partition int32, b *kafka.BatchBuilder)
 	_, err := t.client.Produce(ctx, &kafka.ProduceRequest{
 		Topic: t.name, Partition: partition, Batch: b.Seal(kafka.NoProducer, -1), Timeout: replicaTimeout,
 	})
+	if kafka.Classify(err) == kafka.TooLarge {
+		return fmt.Errorf("%w: with the headers of a dead letter a record is too large for topic %q; raise its max.message.bytes to %d more than that of the topic where the record should have gone", err, t.name, headerBytes)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -68,7 +69,7 @@ func (c *conn) serve(base context.Context) {
 		ok = err == nil
 	}
 	if !ok {
-		c.server.others.offer(c.conn)
+		c.leaveUnread(base)
 		return
 	}
 	defer c.close()
@@ -112,9 +113,29 @@ func (c *conn) open(ctx context.Context) {
 func (c *conn) leaveTo(ctx context.Context) {
 	c.setReadDeadline(time.Time{})
 	c.setWriteDeadline(time.Time{})
-	left := &handedOver{Conn: c.conn, read: c.in.surrender(), context: func() context.Context { return ctx }}
+	left := &handedOver{Conn: c.conn, read: c.in.surrender(), context: ctx}
 	c.left = true
 	c.server.others.offer(left)
+}
+
+// leaveUnread hands over what is not a connection of the system's. HTTP/1 under
+// TLS is watched there, for which the handshake has to be done; of one that
+// fails, the next attempt is net/http's, and fails likewise.
+func (c *conn) leaveUnread(ctx context.Context) {
+	secure, ok := c.conn.(*tls.Conn)
+	if !ok {
+		c.server.others.offer(&handedOver{Conn: c.conn})
+		return
+	}
+	_ = secure.SetDeadline(deadline(c.accepted, c.server.headerTimeout()))
+	err := secure.HandshakeContext(ctx)
+	_ = secure.SetDeadline(time.Time{})
+	state := secure.ConnectionState()
+	if err != nil || state.NegotiatedProtocol == "h2" {
+		c.server.others.offer(secure)
+		return
+	}
+	c.server.others.offer(underTLS{&handedOver{Conn: secure}, state})
 }
 
 // close ends what serve began, also where the handler panicked.

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
 )
@@ -43,26 +44,40 @@ func (h *handover) Close() error {
 // Addr is no address: the connections come from many.
 func (h *handover) Addr() net.Addr { return &net.UnixAddr{Name: "handed over", Net: "http1"} }
 
-// handedOver is a connection of which something has been read.
+// handedOver is a connection that net/http serves by HTTP/1, unless the client
+// begins with HTTP/2.
 type handedOver struct {
 	net.Conn
-	read []byte // comes first
-	// context is what ConnContext made for the connection.
-	context func() context.Context
+	read    []byte // has been read before, and comes first
+	framing framing
+	// context is what ConnContext made for the connection; nil where it has
+	// not been asked.
+	context context.Context //nolint:containedctx // the connection's, on its way from one server to the other
 }
 
 // NetConn returns the connection itself, as that of tls.Conn does.
 func (c *handedOver) NetConn() net.Conn { return c.Conn }
 
 // Read returns what had been read, and then what comes.
-func (c *handedOver) Read(p []byte) (int, error) {
+func (c *handedOver) Read(p []byte) (n int, err error) {
 	if len(c.read) == 0 {
-		return c.Conn.Read(p)
+		n, err = c.Conn.Read(p)
+	} else {
+		n = copy(p, c.read)
+		c.read = c.read[n:]
 	}
-	n := copy(p, c.read)
-	c.read = c.read[n:]
-	return n, nil
+	c.framing.see(p[:n])
+	return n, err
 }
+
+// underTLS is one whose handshake is done.
+type underTLS struct {
+	*handedOver
+	state tls.ConnectionState
+}
+
+// ConnectionState is where net/http gets Request.TLS from.
+func (c underTLS) ConnectionState() tls.ConnectionState { return c.state }
 
 // CloseWrite is what net/http looks for before it says its last word.
 func (c *handedOver) CloseWrite() error { return closeWrite(c.Conn) }
@@ -78,11 +93,21 @@ func closeWrite(c net.Conn) error {
 // though it is served by two servers one after the other.
 func inherit(connContext func(context.Context, net.Conn) context.Context) func(context.Context, net.Conn) context.Context {
 	return func(ctx context.Context, c net.Conn) context.Context {
-		if before, ok := c.(*handedOver); ok {
-			return before.context()
+		var over *handedOver
+		switch c := c.(type) {
+		case *handedOver:
+			over = c
+		case underTLS:
+			over = c.handedOver
 		}
-		if connContext != nil {
+		switch {
+		case over != nil && over.context != nil:
+			ctx = over.context
+		case connContext != nil:
 			ctx = connContext(ctx, c)
+		}
+		if over != nil {
+			ctx = withFraming(ctx, &over.framing)
 		}
 		return ctx
 	}

@@ -37,9 +37,9 @@ func start(t testing.TB, handler http.HandlerFunc, configure ...func(*http.Serve
 	in := &servant{logged: new(lockedText), served: make(chan error, 1)}
 	fallback := &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       10 * time.Second,
-		WriteTimeout:      20 * time.Second,
+		ReadHeaderTimeout: time.Minute,
+		IdleTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(in.logged, "", 0),
 	}
@@ -84,9 +84,12 @@ func (l *lockedText) String() string {
 
 // client is a client's end of a connection, byte by byte.
 type client struct {
-	*net.TCPConn
+	net.Conn
+	tcp    *net.TCPConn // beneath
 	reader *bufio.Reader
 }
+
+func (c *client) CloseWrite() error { return c.tcp.CloseWrite() }
 
 func dial(t testing.TB, address string) *client {
 	t.Helper()
@@ -95,8 +98,8 @@ func dial(t testing.TB, address string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	return &client{c.(*net.TCPConn), bufio.NewReader(c)}
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	return &client{c, c.(*net.TCPConn), bufio.NewReader(c)}
 }
 
 func (c *client) send(t testing.TB, text string) {
@@ -160,7 +163,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // waitFor waits until what is described is so.
 func waitFor(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}

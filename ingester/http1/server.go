@@ -52,7 +52,10 @@ import (
 // has made room for another.
 //
 // Connections need a method SyscallConn, as those of net.TCPListener have;
-// others, as those of TLS, are net/http's at once.
+// others are net/http's at once, those of TLS after their handshake.
+//
+// A connection is closed after a request with both Content-Length and
+// Transfer-Encoding, as RFC 9112, section 6.1, demands and net/http doesn't do.
 type Server struct {
 	handler  http.Handler
 	fallback *http.Server
@@ -88,6 +91,7 @@ func New(fallback *http.Server) *Server {
 	if s.handler == nil {
 		s.handler = http.DefaultServeMux // as http.Server has it
 	}
+	fallback.Handler = wary(s.handler)
 	fallback.ConnContext = inherit(fallback.ConnContext)
 	return s
 }

@@ -108,7 +108,6 @@ func TestShutdownWaitsForFirstRequests(t *testing.T) {
 		defer in.mu.Unlock()
 		return len(in.conns) == 2
 	})
-	began := time.Now()
 	result := shutDown(t, in)
 	late.send(t, post("{}"))
 	if got := late.answer(t); got.status != 200 || got.header.Get("Connection") != "close" {
@@ -117,9 +116,6 @@ func TestShutdownWaitsForFirstRequests(t *testing.T) {
 	silent.closed(t)
 	if err := <-result; err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(began); took > 2*newGrace {
-		t.Errorf("it took %v", took)
 	}
 }
 

@@ -26,12 +26,13 @@ func TestAdmin(t *testing.T) {
 		{"alive though not ready", "GET", "/healthz", notReady, 200, "ok"},
 		{"ready", "GET", "/readyz", ready, 200, "ok"},
 		{"not ready", "GET", "/readyz", notReady, 503, "draining"},
-		{"another path", "GET", "/logs", ready, 404, ""},
+		{"a path of the intake", "POST", "/logs", ready, 404, "/readyz   whether it is ready, and why not\n  /signals  what it tells those who scale it, as JSON\nrecords go to :8080: POST /logs, or, as OTLP, POST /v1/logs; "},
+		{"no path at all", "GET", "/", ready, 404, "there is nothing at this path of the admin address; there are\n  /metrics "},
 		{"another method", "POST", "/healthz", ready, 405, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			server := httptest.NewServer(NewAdmin(reg, tt.ready))
+			server := httptest.NewServer(NewAdmin(reg, tt.ready, Directions(":8080")))
 			defer server.Close()
 			request, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+tt.path, nil)
 			if err != nil {

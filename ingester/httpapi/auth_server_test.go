@@ -35,7 +35,7 @@ func TestUnknownClientIsRefusedBeforeItsBody(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { connection.Close() })
-		if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := connection.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(connection, "POST /logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n", token)

@@ -217,7 +217,7 @@ func TestBadFileLeavesOutItsClientAlone(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, revoked.client)); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(20 * time.Second); admitted(revoked.token); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); admitted(revoked.token); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s is still admitted", revoked.client)
 			}

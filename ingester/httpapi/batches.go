@@ -42,6 +42,7 @@ type entry struct {
 	topic       string
 	first, last int64
 	detail      *detail
+	claim       *claim // to be settled with the batch; nil without
 	partition   int32
 	records     int32
 	fate        fate
@@ -69,14 +70,15 @@ func (b *batches) newID() uuid.UUID {
 	return batchID(time.Now(), b.count.Add(1), rand.Uint64())
 }
 
-// begin remembers a batch of so many records. Nobody waits for the outcome of
-// one that is acknowledged as queued.
-func (b *batches) begin(id uuid.UUID, records int, queued bool) {
+// begin remembers a batch of so many records, with the claim, if there is one,
+// that is to be settled with it. Nobody waits for the outcome of one that is
+// acknowledged as queued.
+func (b *batches) begin(id uuid.UUID, records int, queued bool, claimed *claim) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	slot := b.slotOf(id)
 	b.dropDetailLocked(slot)
-	*slot = entry{id: id, records: int32(records), queued: queued, left: queued}
+	*slot = entry{id: id, records: int32(records), queued: queued, left: queued, claim: claimed}
 }
 
 // batchID returns a UUID of version 7 (RFC 9562, section 5.7) whose most
@@ -126,7 +128,7 @@ func (b *batches) settle(id uuid.UUID, o record.Outcome) {
 	if e == nil {
 		return
 	}
-	e.fate = fate
+	e.fate, e.claim = fate, nil
 	if more != nil {
 		b.keepDetailLocked(e, more)
 	} else if len(o.Placements) == 1 {

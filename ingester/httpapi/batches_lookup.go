@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -35,17 +36,46 @@ func parseBatchID(text string) (instance string, id uuid.UUID, ok bool) {
 	return text[:dot], id, err == nil && id.Version() == 7
 }
 
-// Recover is for a batch of an earlier run of this process that is delivered
-// now: what becomes of it can then be asked for.
-func (h *Handler) Recover(b *record.Batch) {
-	instance, id, ok := parseBatchID(b.ID)
-	if !ok || instance != h.options.Instance || b.Watcher != nil {
+// errSettledEarlier is what is known of a batch whose outcome an earlier run
+// has heard.
+var errSettledEarlier = fmt.Errorf("%w: this process took the batch before it was restarted, and does not know any more what became of it", record.ErrOutcomeUnknown)
+
+// Remember is for a batch that the spool holds when the process begins to serve:
+// a request that comes again with its Idempotency-Key is answered as the first
+// was. done says that an earlier run has delivered the batch, or given it up.
+// The batch isn't used afterwards.
+func (h *Handler) Remember(b *record.Batch, done bool) {
+	if b.IdempotencyKey == "" {
 		return
 	}
-	if _, found := h.batches.get(id); !found {
-		h.batches.begin(id, b.Len(), true)
+	c := h.keys.recover(b.IdempotencyKey, h.keys.fingerprint(b), b.ID, b.Acknowledged)
+	if done && c != nil {
+		h.keys.settle(c, record.Outcome{Err: errSettledEarlier})
 	}
-	b.Watcher = &delivery{batches: h.batches, id: id}
+}
+
+// Recover is for a batch that comes from the spool and is delivered now, mostly
+// one of an earlier run of this process: what becomes of it can then be asked
+// for, and is what a request is answered that comes again with its
+// Idempotency-Key, unless its receipt didn't wait for that. It sets b.Watcher.
+func (h *Handler) Recover(b *record.Batch) {
+	instance, id, ok := parseBatchID(b.ID)
+	if !ok || b.Watcher != nil {
+		return
+	}
+	watch := &delivery{batches: h.batches, id: id, keys: h.keys}
+	b.Watcher = watch
+	if e, found := h.batches.get(id); found { // its memory was needed for others
+		watch.claim = e.claim
+		return
+	}
+	if b.IdempotencyKey != "" {
+		watch.claim = h.keys.recover(b.IdempotencyKey, h.keys.fingerprint(b), b.ID, b.Acknowledged)
+	}
+	if instance == h.options.Instance {
+		h.batches.begin(id, b.Len(), b.Acknowledged, watch.claim)
+		h.batches.leave(id)
+	}
 }
 
 // batchReport is the answer to GET /logs/batches/{batch}.
@@ -90,7 +120,7 @@ func (x *exchange) lookUp(text string) *problem {
 func (x *exchange) report(text string, e entry) {
 	report := batchReport{Batch: text, Received: receivedAt(e.id), Records: e.records, Placements: []record.Placement{}}
 	report.Acknowledgement = x.promised(e.queued).acknowledgement
-	report.State, report.Detail = stateOf(e)
+	report.State, report.Detail = x.stateOf(e)
 	switch {
 	case e.detail != nil:
 		report.Placements = append(report.Placements, e.detail.placements...)
@@ -100,7 +130,7 @@ func (x *exchange) report(text string, e entry) {
 	}
 	switch e.fate {
 	case waiting:
-		report.Durability = x.ofQueued.durability
+		report.Durability = x.ofQueued.durability // "" while a journal waits for its disk
 	case produced, partlyProduced:
 		report.Durability = x.delivered
 	}
@@ -119,7 +149,7 @@ func receivedAt(id uuid.UUID) time.Time {
 }
 
 // stateOf names what became of a batch, and says more for a person.
-func stateOf(e entry) (state, explanation string) {
+func (p *promises) stateOf(e entry) (state, explanation string) {
 	reason := ""
 	if e.detail != nil {
 		reason = e.detail.reason
@@ -128,8 +158,14 @@ func stateOf(e entry) (state, explanation string) {
 	switch {
 	case e.fate == waiting:
 		return "waiting", ""
+	case e.fate == produced && p.journal:
+		return "persisted", ""
 	case e.fate == produced:
 		return "produced", ""
+	case e.fate == unknown && p.journal:
+		return "unknown", reason + "; the records may or may not be in the journal"
+	case p.journal:
+		return "refused", reason + "; no record is in the journal"
 	case e.fate == unknown && e.left:
 		return "unknown", reason + "; the records may or may not be in Kafka" + letters + ", marked unknown"
 	case e.fate == unknown:

@@ -191,8 +191,8 @@ func TestRecoveredBatchesAreRemembered(t *testing.T) {
 	b, foreign := record.NewBatch(earlier), record.NewBatch("elsewhere."+uuid.Must(uuid.NewV7()).String())
 	in.handler.Recover(b)
 	in.handler.Recover(foreign)
-	if foreign.Watcher != nil {
-		t.Error("the batch of another instance is watched")
+	if got := in.send(t, "GET", "/logs/batches/"+foreign.ID, ""); got.status != 404 || got.problem(t).Type != problemBase+"other-instance" {
+		t.Errorf("the batch of another instance: %d %s", got.status, got.body)
 	}
 	if got := in.lookedUp(t, earlier).State; got != "waiting" {
 		t.Errorf("the state is %q", got)
@@ -236,7 +236,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	var ids []uuid.UUID
 	for range 2 * rememberedBatches {
 		id := b.newID()
-		b.begin(id, 1, false)
+		b.begin(id, 1, false, nil)
 		b.settle(id, outcome)
 		ids = append(ids, id)
 	}
@@ -265,7 +265,7 @@ func TestOverwrittenDetails(t *testing.T) {
 	b := newBatches()
 	for range 10 * rememberedBatches {
 		id := b.newID()
-		b.begin(id, 1, false)
+		b.begin(id, 1, false, nil)
 		if numberOf(id)%100 == 0 {
 			b.settle(id, record.Outcome{Err: record.ErrNotDelivered})
 		}
@@ -274,9 +274,9 @@ func TestOverwrittenDetails(t *testing.T) {
 		t.Errorf("%d batches are listed, with %d bytes; want at most %d", len(b.detailed), b.details, most)
 	}
 	late := b.newID()
-	b.begin(late, 1, false)
+	b.begin(late, 1, false, nil)
 	for range rememberedBatches {
-		b.begin(b.newID(), 1, false)
+		b.begin(b.newID(), 1, false, nil)
 	}
 	b.settle(late, record.Outcome{Err: record.ErrNotDelivered})
 	b.leave(late)

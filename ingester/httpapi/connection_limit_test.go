@@ -102,7 +102,7 @@ func TestConnectionThatBecomesIdleMakesRoom(t *testing.T) {
 		}
 		second <- c
 	}()
-	for deadline := time.Now().Add(10 * time.Second); listener.waiting.Load() == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); listener.waiting.Load() == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 	}
 	first.(*limitedConn).Rest()
 	c := <-second

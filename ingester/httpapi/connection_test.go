@@ -48,9 +48,12 @@ type pod struct {
 
 // startPod serves what comes to listener, or to a port of its own where that is
 // nil, until the test ends.
-func startPod(t *testing.T, queue Queue, listener net.Listener) *pod {
+func startPod(t *testing.T, queue Queue, listener net.Listener, changes ...func(*Options)) *pod {
 	t.Helper()
-	options := Options{Limits: config.RequestLimits{MaxBodyBytes: 1 << 20, MaxRecordBytes: 1 << 10, MaxDepth: 4, BodyTimeoutSeconds: 1}}
+	options := Options{Limits: config.RequestLimits{MaxBodyBytes: 1 << 20, MaxRecordBytes: 1 << 10, MaxDepth: 4}}
+	for _, change := range changes {
+		change(&options)
+	}
 	logger := slog.New(slog.DiscardHandler)
 	handler := New(options, queue, logger, prometheus.NewRegistry())
 	p := &pod{Server: http1.New(NewServer(handler, logger)), handler: handler}
@@ -67,7 +70,7 @@ func startPod(t *testing.T, queue Queue, listener net.Listener) *pod {
 }
 
 func (p *pod) stop(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
 	if err := p.Shutdown(ctx); err != nil {
 		t.Errorf("shut down: %v", err)
@@ -75,9 +78,10 @@ func (p *pod) stop(t *testing.T) {
 	p.serving.Wait()
 }
 
-// post sends body to the address and returns what is answered.
-func post(ctx context.Context, client *http.Client, address, body string) (status int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/logs", strings.NewReader(body))
+// post sends body to the address, perhaps with a query, and returns what is
+// answered.
+func post(ctx context.Context, client *http.Client, address, body string, query ...string) (status int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/logs"+strings.Join(query, ""), strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}

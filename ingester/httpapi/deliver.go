@@ -32,7 +32,7 @@ func (d *delivery) Settled(o record.Outcome) {
 func (x *exchange) deliver(made *posted, client string) (*receipt, *problem) {
 	batch, watch := &made.batch, &made.delivery
 	if batch.Len() == 0 {
-		x.batches.begin(watch.id, 0, x.queued)
+		x.batches.begin(watch.id, 0, x.queued, nil)
 		watch.Settled(record.Outcome{})
 		return x.receiptFor(batch.ID, 0, nil), nil
 	}
@@ -42,8 +42,9 @@ func (x *exchange) deliver(made *posted, client string) (*receipt, *problem) {
 	if err := x.reserveBeside(claimOverhead + len(client) + len(batch.IdempotencyKey)); err != nil {
 		return nil, admissionProblem(err)
 	}
-	fingerprint := x.keys.fingerprint(batch, x.queued)
-	claimed, ours := x.keys.claim(owned{client, batch.IdempotencyKey}, fingerprint, strings.Clone(batch.ID)) // not to keep the batch for its name
+	fingerprint := x.keys.fingerprint(batch)
+	key := owned{client: client, key: batch.IdempotencyKey}
+	claimed, ours := x.keys.claim(key, fingerprint, strings.Clone(batch.ID), x.queued) // not to keep the batch for its name
 	if !ours {
 		return x.replay(claimed, fingerprint, batch)
 	}
@@ -58,7 +59,7 @@ func (x *exchange) handOver(batch *record.Batch, watch *delivery, claimed *claim
 		watch.claim = claimed
 	}
 	batch.Watcher = watch
-	x.batches.begin(watch.id, batch.Len(), x.queued)
+	x.batches.begin(watch.id, batch.Len(), x.queued, watch.claim)
 	// The batch is no longer ours once it has been handed over.
 	name, records, bytes := batch.ID, batch.Len(), batch.Bytes()
 	err := x.put(batch)
@@ -84,13 +85,18 @@ func (x *exchange) put(batch *record.Batch) (err error) {
 	x.giveBack(batch.Memory() + x.beside)
 	batch.Account, batch.Reserved = x.account, x.reserved
 	if x.queued {
+		batch.Acknowledged = true
 		batch.Leave()
 	}
 	ctx := x.r.Context()
-	if x.options.Spool == nil {
-		err = x.queue.Put(batch)
-	} else {
+	switch {
+	case x.options.Spool != nil:
 		err = x.options.Spool.Append(ctx, batch)
+	case x.queued && x.patient != nil && x.r.ProtoMajor == 1: // with HTTP/2 a response ends when its handler does
+		err = x.patient.Add(batch)
+		x.unwoken = err == nil
+	default:
+		err = x.queue.Put(batch)
 	}
 	if err == nil {
 		x.reserved = 0
@@ -130,7 +136,7 @@ func (x *exchange) await(batch *record.Batch, id uuid.UUID, name string, records
 // replay answers a request as an earlier one with the same key was answered,
 // or will be.
 func (x *exchange) replay(c *claim, fingerprint uint64, batch *record.Batch) (*receipt, *problem) {
-	if c.fingerprint != fingerprint {
+	if c.fingerprint != fingerprint || c.queued != x.queued {
 		return nil, newProblem(idempotencyKeyReused, "Idempotency-Key %q was used for other records, or with another ?ack=; use a key for one request and its repetitions only", c.key.key)
 	}
 	records := batch.Len()
@@ -149,7 +155,7 @@ func (x *exchange) replay(c *claim, fingerprint uint64, batch *record.Batch) (*r
 	x.metrics.replayed.Inc()
 	x.w.Header().Set("Idempotency-Replayed", "true")
 	r, p := x.conclude(c.batch, records, c.outcome)
-	if p != nil && p.kind == notDelivered && x.batches.left(c.batch) {
+	if p != nil && p.kind == notDelivered && !x.journal && x.batches.left(c.batch) {
 		p.Detail += "; the client that sent them first had left, so they were handed over as dead letters, too"
 	}
 	return r, p
@@ -157,14 +163,14 @@ func (x *exchange) replay(c *claim, fingerprint uint64, batch *record.Batch) (*r
 
 func (x *exchange) waitedTooLong(batch string) *problem {
 	x.logger.Warn("batch was not acknowledged in time", "batch", batch, "waited", x.options.AcknowledgeTimeout)
-	p := newProblem(outcomeUnknown, "batch %s was accepted, but Kafka did not acknowledge it within %v; it may still do so, and sending the records again may double them", batch, x.options.AcknowledgeTimeout)
+	p := newProblem(outcomeUnknown, "batch %s was accepted, but %s did not acknowledge it within %v; it may still do so, and sending the records again may double them", batch, x.place, x.options.AcknowledgeTimeout)
 	p.Batch = batch
 	return p
 }
 
 // clientLeft is answered, too: half of the connection may still be open.
 func (x *exchange) clientLeft(batch string) *problem {
-	p := newProblem(outcomeUnknown, "batch %s was accepted, but the connection was closed before Kafka acknowledged it; sending the records again may double them", batch)
+	p := newProblem(outcomeUnknown, "batch %s was accepted, but the connection was closed before %s acknowledged it; sending the records again may double them", batch, x.place)
 	p.Batch, p.clientGone = batch, true
 	return p
 }
@@ -174,7 +180,7 @@ func (x *exchange) conclude(name string, records int, o record.Outcome) (*receip
 	if o.Err == nil {
 		return x.receiptFor(name, records, o.Placements), nil
 	}
-	p := outcomeProblem(name, o)
+	p := x.outcomeProblem(name, o)
 	p.records, p.rejected = records, x.rejected
 	p.clientGone = errors.Is(o.Err, context.Canceled)
 	if p.kind == notDelivered || p.kind == outcomeUnknown {

@@ -39,6 +39,15 @@ type Queue interface {
 	RetryAfter(bytes int64) time.Duration
 }
 
+// patientQueue is a Queue that can take a batch without anybody being woken by
+// it, until that is asked for. A client who waits for no more than that its
+// records are queued is then answered before the work on them begins, which
+// would compete with the answer for the processor.
+type patientQueue interface {
+	Add(*record.Batch) error
+	Wake()
+}
+
 // Spool keeps batches on disk until they are in Kafka.
 type Spool interface {
 	// Append takes the batch over, with the reservation that it names, once it
@@ -59,6 +68,10 @@ type Options struct {
 	Acknowledge config.Acknowledge
 	// RequiredAcks says what the producer waits for; All.
 	RequiredAcks config.RequiredAcks
+	// Journal says that there is no Kafka: what the queue takes is acknowledged
+	// once it is in a journal on this machine's disk. Acknowledge must be
+	// Produced then.
+	Journal bool
 	// Spool takes every batch on its way to the queue; without one, the queue
 	// takes them.
 	Spool Spool
@@ -69,6 +82,9 @@ type Options struct {
 	// Headers are the names of the request's headers that become Kafka
 	// headers of its records.
 	Headers []string
+	// AdminAddress is where NewAdmin's handler is served, for those who look
+	// for it here; they aren't told.
+	AdminAddress string
 	// AcknowledgeTimeout bounds how long a request waits for Kafka, before
 	// its outcome is called unknown; 150 s. It should be longer than the
 	// producer's delivery timeout, which gives a definite answer.
@@ -101,6 +117,7 @@ func (o Options) withDefaults() Options {
 type Handler struct {
 	options   Options
 	queue     Queue
+	patient   patientQueue // the queue; nil where it is none
 	logger    *slog.Logger
 	metrics   metrics
 	refusals  *refusalLog
@@ -127,8 +144,9 @@ func New(options Options, queue Queue, logger *slog.Logger, reg prometheus.Regis
 		keys:     newKeys(),
 		decoders: newDecoders(),
 		buffers:  record.NewBuffers(keptBytes),
-		promises: newPromises(options.Spool != nil, options.RequiredAcks),
+		promises: newPromises(options),
 	}
+	h.patient, _ = queue.(patientQueue)
 	h.exchanges.New = func() any { return newExchange(h) }
 	return h
 }
@@ -137,6 +155,13 @@ func New(options Options, queue Queue, logger *slog.Logger, reg prometheus.Regis
 // Connection: close. Requests are still accepted, until the owner shuts the
 // server down or closes the queue.
 func (h *Handler) Drain() { h.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (h *Handler) Draining() bool { return h.draining.Load() }
+
+// AcceptedRecords is how many records have been put into the queue or the spool
+// since the handler was made.
+func (h *Handler) AcceptedRecords() int64 { return h.metrics.acceptedRecords.Load() }
 
 // ServeHTTP answers every request with what it asks for, or a problem.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 	"unsafe"
 
@@ -38,13 +37,16 @@ type exchange struct {
 	beyond      [1]byte
 	rejected    *partial
 	receipt     receipt
-	status      int // of the response
+	status      int  // of the response
+	unwoken     bool // the batch is queued, and nobody woken for it
 
 	// What stays from one exchange to the next.
 	reserveMore func(int64) error // reserve
 	timer       *time.Timer
 	outcome     chan record.Outcome // of its batch; empty when the exchange ends
 	buffer      []byte              // of the response
+	length      int                 // of a response, as lengthText has it
+	lengthText  [1]string
 }
 
 func newExchange(h *Handler) *exchange {
@@ -65,8 +67,11 @@ func (x *exchange) begin(w http.ResponseWriter, r *http.Request, count int64) {
 
 // end gives the exchange back.
 func (x *exchange) end() {
+	if x.unwoken {
+		x.patient.Wake()
+	}
 	x.giveBack(0)
-	kept := exchange{Handler: x.Handler, reserveMore: x.reserveMore, timer: x.timer, outcome: x.outcome}
+	kept := exchange{Handler: x.Handler, reserveMore: x.reserveMore, timer: x.timer, outcome: x.outcome, length: x.length, lengthText: x.lengthText}
 	if cap(x.buffer) <= maxPooledBuffer {
 		kept.buffer = x.buffer
 	}
@@ -80,7 +85,7 @@ func (x *exchange) serve() *problem {
 	x.dialect = place.dialect
 	switch {
 	case !place.allows(x.r.Method):
-		return place.refuse(x.r)
+		return place.refuse(x.r, x.options.AdminAddress)
 	case x.r.Method == http.MethodOptions:
 		x.describe(place)
 		return nil
@@ -128,7 +133,13 @@ func (x *exchange) take(client string) *problem {
 	}
 	answer := x.dialect.receipt(x.r, receipt, x.buffer[:0])
 	x.buffer = answer.body
+	if x.unwoken {
+		x.declareLength(len(answer.body)) // or it would be sent in chunks
+	}
 	x.send(answer)
+	if x.unwoken {
+		_ = x.control.Flush()
+	}
 	return nil
 }
 
@@ -205,50 +216,4 @@ func (x *exchange) reserveBeside(n int) error {
 	}
 	x.beside += int64(n)
 	return nil
-}
-
-// send writes a response; a client that is gone is no error of ours.
-func (x *exchange) send(answer response) {
-	header := x.w.Header()
-	if answer.contentType != "" {
-		header["Content-Type"] = contentTypeField(answer.contentType)
-	}
-	if x.draining.Load() {
-		header.Set("Connection", "close")
-	}
-	x.status = answer.status
-	x.w.WriteHeader(answer.status)
-	_, _ = x.w.Write(answer.body)
-}
-
-// jsonField and protobufField are header fields that all responses share.
-var (
-	jsonField     = []string{"application/json"}
-	protobufField = []string{"application/x-protobuf"}
-)
-
-func contentTypeField(value string) []string {
-	switch value {
-	case jsonField[0]:
-		return jsonField
-	case protobufField[0]:
-		return protobufField
-	}
-	return []string{value}
-}
-
-// sendProblem writes a problem in the words of the request's dialect.
-func (x *exchange) sendProblem(p *problem) {
-	answer := x.dialect.refusal(x.r, p, x.buffer[:0])
-	x.buffer = answer.body
-	header := x.w.Header()
-	for _, field := range p.headers {
-		header.Set(field[0], field[1])
-	}
-	if p.retryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
-	}
-	// A flushed response has its length only if it is told.
-	header.Set("Content-Length", strconv.Itoa(len(answer.body)))
-	x.send(answer)
 }

@@ -103,7 +103,8 @@ func TestRefusedRequests(t *testing.T) {
 		},
 		{
 			name: "another path", path: "/log", headers: jsonType, body: `{}`,
-			want: problem{Type: "not-found", Status: 404, Title: "There is nothing here", Detail: `there is nothing at "/log"; records go to POST /logs, or, as OTLP, to POST /v1/logs`},
+			change: func(o *Options, _ *producerQueue) { o.AdminAddress = "127.0.0.1:9090" },
+			want:   problem{Type: "not-found", Status: 404, Title: "There is nothing here", Detail: `there is nothing at "/log"; records go to POST /logs, or, as OTLP, to POST /v1/logs; metrics, health and signals are at "127.0.0.1:9090"`},
 		},
 		{
 			name: "another method", method: "PUT", headers: jsonType, body: `{}`,
@@ -176,7 +177,7 @@ func TestRefusedRequests(t *testing.T) {
 		},
 		{
 			name: "record too large for the topic, in the middle", headers: jsonType, body: `[{},{},{}]`,
-			change: outcome(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}, Err: fmt.Errorf("record 1: %w", record.ErrTooLarge)}),
+			change: outcome(record.Outcome{Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}, Err: &record.Fault{Record: 1, Err: record.ErrTooLarge}}),
 			want: problem{Type: "record-too-large", Status: 413, Title: "A record is too large", Detail: "Kafka refused a record of batch ID for its size: record 1: record is larger than the topic takes; the placements name what is in Kafka of it, and sending that again doubles it; send smaller records, or raise max.message.bytes of the topic", Batch: "ID", Record: at(1),
 				Placements: []record.Placement{{Topic: "logs", FirstOffset: 5, LastOffset: 5}}},
 		},
@@ -354,7 +355,7 @@ func TestMetricsOfAcceptedRequests(t *testing.T) {
 	})
 	m := in.handler.metrics
 	for name, pair := range map[string][2]float64{
-		"records":   {testutil.ToFloat64(m.acceptedRecords), 5},
+		"records":   {float64(in.handler.AcceptedRecords()), 5},
 		"bytes":     {testutil.ToFloat64(m.acceptedBytes), 21},
 		"in flight": {testutil.ToFloat64(m.inFlight), 0},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,19 +17,34 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// http2Client speaks HTTP/2 without asking first, over one connection.
+// http2Client speaks HTTP/2 without asking first. It may open a second
+// connection: net/http hands the first to a request before it can be found by
+// the next.
 func http2Client(t *testing.T) *http.Client {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: &protocols, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
+}
+
+// http2ClientOfOne does so over one connection at a time.
+func http2ClientOfOne(t *testing.T) *http.Client {
+	transport := &http2.Transport{
+		AllowHTTP: true,
+		DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+		StrictMaxConcurrentStreams: true,
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 func TestHTTP2WithoutTLS(t *testing.T) {
 	q := newAccounts()
 	p := startPod(t, q, nil)
-	client := http2Client(t)
+	client := http2ClientOfOne(t)
 	for _, tt := range []struct {
 		name, body string
 		status     int
@@ -66,7 +82,8 @@ func TestHTTP2OverTLS(t *testing.T) {
 		version = r.ProtoMajor
 		inner.ServeHTTP(w, r)
 	})
-	client := server.Client()
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	client := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	for range 3 {
 		if status, err := post(t.Context(), client, server.URL, `{}`); status != 200 || err != nil {
 			t.Errorf("got %d, %v", status, err)
@@ -77,7 +94,7 @@ func TestHTTP2OverTLS(t *testing.T) {
 	}
 	client.CloseIdleConnections()
 
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: client.Transport.(*http.Transport).TLSClientConfig.RootCAs, NextProtos: []string{"http/1.1"}}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, NextProtos: []string{"http/1.1"}}}
 	defer transport.CloseIdleConnections()
 	if status, err := post(t.Context(), &http.Client{Transport: transport}, server.URL, `{}`); status != 200 || err != nil || version != 1 {
 		t.Errorf("got %d, %v with HTTP/%d, want HTTP/1.1", status, err, version)
@@ -90,7 +107,7 @@ func TestHTTP2RequestsAtOnce(t *testing.T) {
 	held, letGo := make(chan struct{}, requests), make(chan struct{})
 	q := newAccounts()
 	p := startPod(t, q, nil)
-	client := http2Client(t)
+	client := http2ClientOfOne(t)
 	if status, err := post(t.Context(), client, "http://"+p.address, `{}`); status != 200 || err != nil {
 		t.Fatal(status, err)
 	}
@@ -157,7 +174,7 @@ func TestHTTP2ConnectionsAreBounded(t *testing.T) {
 }
 
 func TestHTTP2SlowBody(t *testing.T) {
-	p := startPod(t, newAccounts(), nil)
+	p := startPod(t, newAccounts(), nil, func(o *Options) { o.Limits.BodyTimeoutSeconds = 1 })
 	client := http2Client(t)
 	body, sending := io.Pipe()
 	defer sending.Close()
@@ -221,7 +238,7 @@ func (r *countingReader) Read(b []byte) (int, error) {
 func TestHTTP2ClientsLeaveADrainingServer(t *testing.T) {
 	q := newAccounts()
 	p := startPod(t, q, nil)
-	client := http2Client(t)
+	client := http2ClientOfOne(t)
 	for range 3 {
 		if status, err := post(t.Context(), client, "http://"+p.address, `{}`); status != 200 || err != nil {
 			t.Fatal(status, err)
@@ -231,7 +248,7 @@ func TestHTTP2ClientsLeaveADrainingServer(t *testing.T) {
 		t.Fatalf("%d connections were used, want 1", n)
 	}
 	p.handler.Drain()
-	for deadline := time.Now().Add(10 * time.Second); q.opened.Load() < 2 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); q.opened.Load() < 2 && time.Now().Before(deadline); {
 		if status, err := post(context.WithoutCancel(t.Context()), client, "http://"+p.address, `{}`); status != 200 || err != nil {
 			t.Fatal(status, err)
 		}

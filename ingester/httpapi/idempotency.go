@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -34,14 +35,20 @@ type keys struct {
 }
 
 // owned is a key with the name of the client that it is good for, as far as
-// clients have names.
-type owned struct{ client, key string }
+// clients have names; or, where the spool alone remembers the request, with the
+// fingerprint of its records: whoever comes with both repeats it.
+type owned struct {
+	client, key string
+	fingerprint uint64
+}
 
 // claim is a key's use by one request.
 type claim struct {
 	key         owned
 	fingerprint uint64
 	batch       string
+	queued      bool // that is what its client was promised
+	recovered   bool // by a process before this one
 	// settled is closed when outcome is there. A claim that promises to
 	// queue is settled when the batch is queued.
 	settled chan struct{}
@@ -51,9 +58,9 @@ type claim struct {
 
 func newKeys() *keys { return &keys{seed: maphash.MakeSeed(), claims: map[owned]*claim{}} }
 
-// fingerprint tells requests apart that come with the same key: by their
-// records, and by the acknowledgement that they are to get.
-func (k *keys) fingerprint(b *record.Batch, queued bool) uint64 {
+// fingerprint tells requests apart that come with the same key, by their
+// records.
+func (k *keys) fingerprint(b *record.Batch) uint64 {
 	var hash maphash.Hash
 	hash.SetSeed(k.seed)
 	var size [8]byte
@@ -63,22 +70,45 @@ func (k *keys) fingerprint(b *record.Batch, queued bool) uint64 {
 		_, _ = hash.Write(size[:])
 		_, _ = hash.Write(text)
 	}
-	if queued {
-		_ = hash.WriteByte(1)
-	}
 	return hash.Sum64()
 }
 
 // claim claims the key for a batch, or returns the claim of an earlier request.
-func (k *keys) claim(key owned, fingerprint uint64, batch string) (c *claim, ours bool) {
+func (k *keys) claim(key owned, fingerprint uint64, batch string, queued bool) (c *claim, ours bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if c := k.claims[key]; c != nil {
 		return c, false
 	}
-	c = &claim{key: key, fingerprint: fingerprint, batch: batch, settled: make(chan struct{})}
+	if c := k.claims[owned{key: key.key, fingerprint: fingerprint}]; c != nil {
+		return c, false
+	}
+	c = &claim{key: key, fingerprint: fingerprint, batch: batch, queued: queued, settled: make(chan struct{})}
 	k.claims[key] = c
 	return c, true
+}
+
+// recover claims a key for the batch of an earlier run, once or again, and
+// returns a claim that is to be settled with what becomes of the batch; nil
+// where that makes no difference. Nothing is reserved for such a claim, so that
+// it counts, and may be forgotten, from now on.
+func (k *keys) recover(key string, fingerprint uint64, batch string, queued bool) *claim {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	found := owned{key: key, fingerprint: fingerprint}
+	c := k.claims[found]
+	if c == nil {
+		c = &claim{key: found, fingerprint: fingerprint, batch: batch, queued: queued, recovered: true, settled: make(chan struct{})}
+		k.claims[found] = c
+		if queued {
+			close(c.settled)
+		}
+		k.keepLocked(c)
+	}
+	if c.batch != batch || queued {
+		return nil
+	}
+	return c
 }
 
 // settle notes what became of the claim's batch. One of which nothing is in
@@ -86,15 +116,30 @@ func (k *keys) claim(key owned, fingerprint uint64, batch string) (c *claim, our
 func (k *keys) settle(c *claim, o record.Outcome) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	before := c.bytes()
 	c.outcome.Placements = slices.Clone(o.Placements)
 	if o.Err != nil {
 		c.outcome.Err = brief(o.Err)
 	}
 	close(c.settled)
-	if fateOf(o) == refused {
-		delete(k.claims, c.key)
+	if k.claims[c.key] != c { // it was forgotten
 		return
 	}
+	free := fateOf(o) == refused
+	if free {
+		delete(k.claims, c.key)
+	}
+	switch {
+	case c.recovered:
+		k.bytes += c.bytes() - before
+		k.forgetLocked()
+	case !free:
+		k.keepLocked(c)
+	}
+}
+
+// keepLocked counts a claim, and forgets older ones for it.
+func (k *keys) keepLocked(c *claim) {
 	if k.newest == nil {
 		k.oldest = c
 	} else {
@@ -114,7 +159,9 @@ func (k *keys) forgetLocked() {
 			k.newest = nil
 		}
 		k.bytes -= c.bytes()
-		delete(k.claims, c.key)
+		if k.claims[c.key] == c { // it may have been freed, and claimed again
+			delete(k.claims, c.key)
+		}
 	}
 }
 
@@ -126,8 +173,8 @@ func (c *claim) bytes() int64 {
 	return n
 }
 
-// briefError is an error of which no more is kept than its text and which of
-// the package's errors it is.
+// briefError is an error of which no more is kept than its text, which of the
+// failures it is, and of which record.
 type briefError struct {
 	text string
 	kind error
@@ -137,5 +184,9 @@ func (e *briefError) Error() string { return e.text }
 func (e *briefError) Unwrap() error { return e.kind }
 
 func brief(err error) error {
-	return &briefError{text: shorten(err.Error(), detailReasonBytes), kind: failureOf(err).err}
+	kept := &briefError{text: shorten(err.Error(), detailReasonBytes), kind: failureOf(err).err}
+	if fault := (*record.Fault)(nil); errors.As(err, &fault) {
+		kept.kind = &record.Fault{Record: fault.Record, Err: kept.kind}
+	}
+	return kept
 }

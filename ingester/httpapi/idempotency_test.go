@@ -333,10 +333,10 @@ func TestKeysAreBounded(t *testing.T) {
 	k := newKeys()
 	placements := make([]record.Placement, 10)
 	const n = 20_000
-	key := func(i int) owned { return owned{"client", fmt.Sprintf("key %d", i)} }
-	waiting, _ := k.claim(owned{"client", "waiting"}, 1, "b")
+	key := func(i int) owned { return owned{client: "client", key: fmt.Sprintf("key %d", i)} }
+	waiting, _ := k.claim(owned{client: "client", key: "waiting"}, 1, "b", false)
 	for i := range n {
-		c, ours := k.claim(key(i), 1, "b")
+		c, ours := k.claim(key(i), 1, "b", false)
 		if !ours {
 			t.Fatalf("key %d is taken", i)
 		}
@@ -362,10 +362,10 @@ func TestKeysAreBounded(t *testing.T) {
 			t.Fatalf("key %d of %d is remembered: %v", i, n, remembered)
 		}
 	}
-	if c, ours := k.claim(owned{"client", "waiting"}, 1, "c"); ours || c != waiting {
+	if c, ours := k.claim(owned{client: "client", key: "waiting"}, 1, "c", false); ours || c != waiting {
 		t.Error("a key whose batch is on its way was forgotten")
 	}
-	if _, ours := k.claim(owned{"another client", "waiting"}, 1, "c"); !ours {
+	if _, ours := k.claim(owned{client: "another client", key: "waiting"}, 1, "c", false); !ours {
 		t.Error("two clients share a key")
 	}
 	k.settle(waiting, record.Outcome{Placements: make([]record.Placement, keyBytes/placementBytes)})

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +23,7 @@ type metrics struct {
 	inFlight        prometheus.Gauge
 	duration        prometheus.Histogram
 	acceptedBatches *prometheus.CounterVec
-	acceptedRecords prometheus.Counter
+	acceptedRecords *atomic.Int64
 	acceptedBytes   prometheus.Counter
 	batchBytes      prometheus.Histogram
 	batchRecords    prometheus.Histogram
@@ -59,10 +60,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 			Name: "logpipeline_ingester_accepted_batches_total",
 			Help: "Batches that were put into the queue or the spool, by the acknowledgement that their clients wait for.",
 		}, []string{"acknowledgement"}),
-		acceptedRecords: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "logpipeline_ingester_accepted_records_total",
-			Help: "Records that were put into the queue or the spool.",
-		}),
+		acceptedRecords: new(atomic.Int64),
 		acceptedBytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "logpipeline_ingester_accepted_bytes_total",
 			Help: "Bytes of the records that were put into the queue or the spool.",
@@ -84,8 +82,16 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	}
 	m.batchProduced = m.acceptedBatches.WithLabelValues(string(config.AcknowledgeProduced))
 	m.batchQueued = m.acceptedBatches.WithLabelValues(string(config.AcknowledgeQueued))
-	reg.MustRegister(m.requests, m.refused, m.replayed, m.inFlight, m.duration, m.acceptedBatches, m.acceptedRecords, m.acceptedBytes, m.batchBytes, m.batchRecords)
+	reg.MustRegister(m.requests, m.refused, m.replayed, m.inFlight, m.duration, m.acceptedBatches, m.recordCounter(), m.acceptedBytes, m.batchBytes, m.batchRecords)
 	return m
+}
+
+// recordCounter shows acceptedRecords, which are signalled, too.
+func (m *metrics) recordCounter() prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "logpipeline_ingester_accepted_records_total",
+		Help: "Records that were put into the queue or the spool.",
+	}, func() float64 { return float64(m.acceptedRecords.Load()) })
 }
 
 // accepted counts a batch that was put into the queue or the spool.
@@ -95,7 +101,7 @@ func (m *metrics) accepted(queued bool, records int, bytes int64) {
 	} else {
 		m.batchProduced.Inc()
 	}
-	m.acceptedRecords.Add(float64(records))
+	m.acceptedRecords.Add(int64(records))
 	m.acceptedBytes.Add(float64(bytes))
 	m.batchRecords.Observe(float64(records))
 	m.batchBytes.Observe(float64(bytes))

@@ -1,10 +1,6 @@
 package httpapi
 
-import (
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
-)
+import "github.com/logpipeline/logpipeline/ingester/record"
 
 // The methods here move over JSON that is known to be valid, so they look only
 // for what tells tokens apart.
@@ -80,63 +76,13 @@ func (j *otlpJSON) skipString() (escaped bool) {
 	}
 }
 
-// string reads a string. What it returns is a view of the text.
+// string reads a string. What it returns is a view of the text, where escapes
+// have been resolved: no escape is shorter than what it stands for.
 func (j *otlpJSON) string() []byte {
 	j.peek()
 	start := j.at + 1
-	escaped := j.skipString()
-	text := j.text[start : j.at-1]
-	if escaped {
-		return unescape(text)
+	if j.skipString() {
+		return record.AppendString(j.text[start:start], j.text[start-1:j.at])
 	}
-	return text
-}
-
-// unescape resolves the escapes of a string in place. Half of a surrogate pair
-// becomes U+FFFD, as in encoding/json.
-func unescape(text []byte) []byte {
-	out := text[:0]
-	for i := 0; i < len(text); {
-		if text[i] != '\\' {
-			out = append(out, text[i])
-			i++
-			continue
-		}
-		c := text[i+1]
-		i += 2
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r := hexRune(text[i:])
-			i += 4
-			if utf16.IsSurrogate(r) {
-				second := utf8.RuneError
-				if len(text)-i >= 6 && text[i] == '\\' && text[i+1] == 'u' {
-					second = hexRune(text[i+2:])
-				}
-				if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
-					i += 6
-				}
-			}
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
-}
-
-// hexRune is the value of four hexadecimal digits.
-func hexRune(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits[:4]), 16, 16)
-	return rune(n)
+	return j.text[start : j.at-1]
 }

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"errors"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -118,46 +116,33 @@ func fateOf(o record.Outcome) fate {
 }
 
 // outcomeProblem says why a batch is not, or not as a whole, known to be in
-// Kafka.
-func outcomeProblem(batch string, o record.Outcome) *problem {
-	part, rest, others := "", "none of its records is in Kafka", "they"
+// Kafka, or in the journal.
+func (p *promises) outcomeProblem(batch string, o record.Outcome) *problem {
+	part, rest, others := "", "none of its records is in "+p.place, "they"
 	if len(o.Placements) > 0 {
 		part, rest, others = "part of ", "the placements name what is in Kafka of it, and sending that again doubles it", "the others"
 	}
 	kind := failureOf(o.Err).kind
-	var p *problem
-	switch kind {
-	case spoolFull:
-		p = newProblem(kind, "batch %s was not taken: %v; retry later", batch, o.Err)
-	case draining:
-		p = newProblem(kind, "batch %s was not taken: this server takes no more records; send them to another, or retry later", batch)
-	case recordTooLarge:
-		p = newProblem(kind, "Kafka refused a record of batch %s for its size: %v; %s; send smaller records, or raise max.message.bytes of the topic", batch, o.Err, rest)
-	case recordRefused:
-		p = newProblem(kind, "Kafka refused a record of batch %s: %v; %s; mend the record, or the topic's configuration", batch, o.Err, rest)
-	case notDelivered:
-		p = newProblem(kind, "%sbatch %s was not delivered: %v; %s, %s may be sent again", part, batch, o.Err, rest, others)
+	var q *problem
+	switch {
+	case kind == spoolFull || kind == recordTooLarge && p.journal:
+		q = newProblem(kind, "batch %s was not taken: %v; retry later", batch, o.Err)
+	case kind == draining:
+		q = newProblem(kind, "batch %s was not taken: this server takes no more records; send them to another, or retry later", batch)
+	case kind == recordTooLarge:
+		q = newProblem(kind, "Kafka refused a record of batch %s for its size: %v; %s; send smaller records, or raise max.message.bytes of the topic", batch, o.Err, rest)
+	case kind == recordRefused:
+		q = newProblem(kind, "Kafka refused a record of batch %s: %v; %s; mend the record, or the topic's configuration", batch, o.Err, rest)
+	case kind == notDelivered:
+		q = newProblem(kind, "%sbatch %s was not delivered: %v; %s, %s may be sent again", part, batch, o.Err, rest, others)
 	default:
-		p = newProblem(kind, "batch %s may or may not be in Kafka: %v; sending the records again may double them", batch, o.Err)
+		q = newProblem(kind, "batch %s may or may not be in %s: %v; sending the records again may double them", batch, p.place, o.Err)
 	}
-	p.Batch, p.Placements = batch, o.Placements
-	if kind == recordTooLarge || kind == recordRefused {
-		p.Record = recordNamed(o.Err)
+	q.Batch, q.Placements = batch, o.Placements
+	if fault := (*record.Fault)(nil); (kind == recordTooLarge || kind == recordRefused) && errors.As(o.Err, &fault) {
+		q.Record = new(fault.Record)
 	}
-	return p
-}
-
-// recordNamed is the index of the record that the error names as its first,
-// as the producer's errors do ("record 1: …"); nil where none is named.
-func recordNamed(err error) *int {
-	for ; err != nil; err = errors.Unwrap(err) {
-		rest, found := strings.CutPrefix(err.Error(), "record ")
-		digits, _, ended := strings.Cut(rest, ":")
-		if index, err := strconv.Atoi(digits); found && ended && err == nil && index >= 0 {
-			return &index
-		}
-	}
-	return nil
+	return q
 }
 
 // timely says when a request that found no room in the queue may be sent again,

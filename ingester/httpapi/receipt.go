@@ -12,8 +12,8 @@ import (
 // promise is what a receipt says that an acknowledgement means. The words are
 // part of the API.
 type promise struct {
-	acknowledgement string // Produced or Queued
-	durability      string // replicas, leader, spool or memory: what has the records
+	acknowledgement string // Produced, Queued or Persisted
+	durability      string // replicas, leader, spool, memory or disk: what has the records
 	survives        string // what that survives
 }
 
@@ -23,25 +23,39 @@ const (
 	inLeader   = "leader"
 	inSpool    = "spool"
 	inMemory   = "memory"
+	onDisk     = "disk"
 )
+
+// acknowledgePersisted is what only a journal gives.
+const acknowledgePersisted = "Persisted"
 
 // promises are what the handler can promise, and how durable delivered records
 // are.
 type promises struct {
 	ofProduced, ofQueued promise
 	delivered            string
+	// journal is set where there is no Kafka; place names what there is.
+	journal bool
+	place   string
 }
 
-func newPromises(spool bool, acks config.RequiredAcks) promises {
+func newPromises(o Options) promises {
+	if o.Journal {
+		return promises{
+			ofProduced: promise{acknowledgePersisted, onDisk, "everything that the disk survives"},
+			delivered:  onDisk, journal: true, place: "the journal",
+		}
+	}
 	p := promises{
+		place:      "Kafka",
 		ofProduced: promise{string(config.AcknowledgeProduced), inReplicas, "everything that the topic survives"},
 		ofQueued:   promise{string(config.AcknowledgeQueued), inMemory, "nothing"},
 		delivered:  inReplicas,
 	}
-	if spool {
+	if o.Spool != nil {
 		p.ofQueued.durability, p.ofQueued.survives = inSpool, "a crash of the container, not the removal of the pod"
 	}
-	if acks == config.RequiredAcksOne {
+	if o.RequiredAcks == config.RequiredAcksOne {
 		p.ofQueued.survives += "; once in Kafka, what the leader of the partition survives"
 		p.delivered = inLeader
 	}

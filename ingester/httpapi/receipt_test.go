@@ -100,6 +100,10 @@ func TestReceipts(t *testing.T) {
 			if heard := in.queue.unheard == 0; heard != tt.heard || len(in.queue.put) != 1 {
 				t.Errorf("the outcome was heard: %v, want %v; %d batches", heard, tt.heard, len(in.queue.put))
 			}
+			// A client that may have its receipt must not lose what it stands for.
+			if in.queue.put[0].acknowledged == tt.heard {
+				t.Errorf("the batch is acknowledged ahead of its outcome: %v", tt.heard)
+			}
 		})
 	}
 }
@@ -207,7 +211,7 @@ func TestClientLeavesBeforeTheDisk(t *testing.T) {
 // Names that no Kafka and no host has are still JSON.
 func TestReceiptsAreJSON(t *testing.T) {
 	placements := []record.Placement{{Topic: "a\"b\\c\x01é", Partition: 1, FirstOffset: -1, LastOffset: 1 << 62}, {Topic: "logs"}}
-	r := &receipt{batch: "pod \"1\"", promise: newPromises(false, "").ofProduced, records: 3, placements: placements}
+	r := &receipt{batch: "pod \"1\"", promise: newPromises(Options{}).ofProduced, records: 3, placements: placements}
 	var got struct {
 		Batch      string
 		Records    int

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -80,10 +81,15 @@ func (s resource) allows(method string) bool {
 	return false
 }
 
-// refuse says why a method can't be used here.
-func (s resource) refuse(r *http.Request) *problem {
+// refuse says why a method can't be used here; admin is where metrics are, ""
+// if nobody knows.
+func (s resource) refuse(r *http.Request, admin string) *problem {
 	if s.methods == "" {
-		return newProblem(notFound, "there is nothing at %q; records go to POST %s, or, as OTLP, to POST %s", r.URL.Path, logsPath, otlpPath)
+		p := newProblem(notFound, "there is nothing at %q; records go to POST %s, or, as OTLP, to POST %s", r.URL.Path, logsPath, otlpPath)
+		if admin != "" {
+			p.Detail += fmt.Sprintf("; metrics, health and signals are at %q", admin)
+		}
+		return p
 	}
 	p := newProblem(methodNotAllowed, "method is %q; %s takes %s", r.Method, r.URL.Path, s.methods)
 	p.header("Allow", s.methods)

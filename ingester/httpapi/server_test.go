@@ -55,6 +55,8 @@ type putBatch struct {
 	id, key string
 	headers []record.Header
 	beside  int64 // bytes that are reserved beside its memory
+	// acknowledged is what its dead letters would say.
+	acknowledged bool
 }
 
 // retryAfter is what the queue says, not a whole number of seconds.
@@ -87,7 +89,7 @@ func (q *producerQueue) Put(b *record.Batch) error {
 // produce takes the batch over.
 func (q *producerQueue) produce(b *record.Batch) {
 	q.mu.Lock()
-	q.put = append(q.put, putBatch{b.ID, b.IdempotencyKey, b.Headers, b.Reserved - b.Memory()})
+	q.put = append(q.put, putBatch{b.ID, b.IdempotencyKey, b.Headers, b.Reserved - b.Memory(), b.Acknowledged})
 	q.mu.Unlock()
 	q.producing.Go(func() {
 		outcome := q.complete(b)
@@ -171,7 +173,7 @@ func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 	}
 	in.address = listener.Addr().String()
 	transport := &http.Transport{}
-	in.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	in.client = &http.Client{Transport: transport, Timeout: time.Minute}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = in.server.Serve(listener) })
 	t.Cleanup(func() {
@@ -194,7 +196,7 @@ func start(t *testing.T, change func(*Options, *producerQueue)) *intake {
 
 func (in *intake) waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Errorf("gave up waiting for %s", what)
 			return
@@ -268,7 +270,7 @@ func (in *intake) dial(t *testing.T) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { connection.Close() })
-	if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return &wire{connection.(*net.TCPConn), bufio.NewReader(connection)}

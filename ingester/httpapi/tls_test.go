@@ -113,7 +113,7 @@ func (s *secured) client(certificate *tls.Certificate, change func(*tls.Config))
 		transport.ForceAttemptHTTP2 = len(cfg.NextProtos) == 0
 	}
 	s.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 // reply is what the server says: "<status> <body>", or the error.
@@ -148,13 +148,13 @@ func (s *secured) get(client *http.Client, token string) reply {
 func (s *secured) refusal(certificate *tls.Certificate, change func(*tls.Config)) string {
 	s.t.Helper()
 	cfg := s.client(certificate, change).Transport.(*http.Transport).TLSClientConfig
-	dialer := tls.Dialer{Config: cfg, NetDialer: &net.Dialer{Timeout: 20 * time.Second}}
+	dialer := tls.Dialer{Config: cfg, NetDialer: &net.Dialer{Timeout: time.Minute}}
 	connection, err := dialer.DialContext(s.t.Context(), "tcp", s.address)
 	if err != nil {
 		return err.Error()
 	}
 	defer connection.Close()
-	if err := connection.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := connection.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.t.Fatal(err)
 	}
 	if _, err := connection.Read(make([]byte, 1)); err != nil {
@@ -173,7 +173,7 @@ func (s *secured) serial(a reply) int64 {
 
 func (s *secured) waitFor(what string, condition func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("gave up waiting for %s", what)
 		}

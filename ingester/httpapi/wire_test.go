@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -221,14 +223,24 @@ func TestExpectContinue(t *testing.T) {
 	t.Run("refused before the body", func(t *testing.T) {
 		w := start(t, nil).dial(t)
 		w.write(t, head(fmt.Sprintf("Content-Length: %d", testBodyBytes+1), "Expect: 100-continue"))
-		started := time.Now()
-		got := w.answer(t)
-		if got.status != 413 || got.header.Get("Connection") != "close" || !w.closed(t) {
+		if got := w.answer(t); got.status != 413 || got.header.Get("Connection") != "close" || !w.closed(t) {
 			t.Error(got)
 		}
-		if waited := time.Since(started); waited >= drainAfterTime {
-			t.Errorf("the server waited %v for a body that never comes", waited)
-		}
+	})
+	t.Run("refused before the body, which is not waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newSlowClient(t)
+			began := time.Now()
+			if _, err := io.WriteString(c, head(fmt.Sprintf("Content-Length: %d", testBodyBytes+1), "Expect: 100-continue")); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-c.answer; got.status != 413 {
+				t.Error(got)
+			}
+			if waited := time.Since(began); waited >= drainAfterTime {
+				t.Errorf("the server waited %v for a body that never comes", waited)
+			}
+		})
 	})
 	t.Run("refused in the body", func(t *testing.T) {
 		w := start(t, nil).dial(t)

@@ -3,17 +3,12 @@ package kafka
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"math"
 	"slices"
 )
-
-// ErrCorrupt wraps what is wrong with a record batch: reading it again from
-// the same broker won't help.
-var ErrCorrupt = errors.New("corrupt record batch")
 
 // BatchReader walks over the record batches of a fetch response:
 //
@@ -63,6 +58,7 @@ type RecordBatch struct {
 	Producer ProducerID
 	Sequence int32
 
+	raw            []byte
 	from           int64
 	firstTimestamp int64
 	logAppendTime  bool
@@ -93,15 +89,20 @@ func (r *BatchReader) Reset(records []byte, from int64, aborted []AbortedTransac
 	r.batch = RecordBatch{}
 }
 
+// Forget ends what the last batch is valid for, so that nothing of what was
+// decompressed for it is held on to; Next goes on behind it.
+func (r *BatchReader) Forget() { r.batch = RecordBatch{} }
+
 // Next returns the next batch that reaches past the asked offset, or io.EOF
-// after the last complete one. Any other error wraps ErrCorrupt.
+// after the last complete one. Any other error wraps ErrCorrupt, and is a
+// *CorruptError where it can be told which bytes are the batch's.
 func (r *BatchReader) Next() (*RecordBatch, error) {
 	raw, err := r.advance()
 	if err != nil {
 		return nil, err
 	}
 	if err := r.open(raw); err != nil {
-		return nil, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, r.batch.BaseOffset, err)
+		return nil, r.batch.corrupt(err)
 	}
 	return &r.batch, nil
 }
@@ -125,15 +126,18 @@ func (r *BatchReader) advance() ([]byte, error) {
 			return nil, err
 		}
 		if err := r.batch.parseHeader(raw, r.next); err != nil {
-			return nil, err
+			return nil, &CorruptError{Batch: raw, Offset: r.from, NextOffset: r.follower(), Claimed: -1, Err: err}
 		}
-		r.next = r.batch.NextOffset
+		r.next, r.batch.from = r.batch.NextOffset, r.from
 		if r.batch.NextOffset <= r.from {
 			continue
 		}
 		be := binary.BigEndian
 		if want, got := be.Uint32(raw[atChecksum:]), crc32.Checksum(raw[atAttributes:], castagnoli); want != got {
-			return nil, fmt.Errorf("%w at offset %d: checksum is %08x, but its bytes have %08x", ErrCorrupt, r.batch.BaseOffset, want, got)
+			return nil, &CorruptError{
+				Batch: raw, Offset: max(r.from, r.batch.BaseOffset), NextOffset: r.follower(), Claimed: r.batch.NextOffset,
+				Err: fmt.Errorf("checksum is %08x, but its bytes have %08x", want, got),
+			}
 		}
 		return raw, nil
 	}
@@ -180,9 +184,10 @@ func (b *RecordBatch) parseHeader(raw []byte, earliest int64) error {
 		firstTimestamp: int64(be.Uint64(raw[atFirstTimestamp:])),
 		logAppendTime:  attributes&attributeLogAppendTime != 0,
 		lastOffset:     base - 1,
+		raw:            raw,
 	}
 	if base < 0 || base < earliest || lastDelta < 0 || base > math.MaxInt64-int64(lastDelta)-1 || b.Count < 0 || int64(b.Count) > int64(lastDelta)+1 {
-		return fmt.Errorf("%w: base offset %d (after %d), last offset delta %d, %d records", ErrCorrupt, base, earliest, lastDelta, b.Count)
+		return fmt.Errorf("base offset %d (after %d), last offset delta %d, %d records", base, earliest, lastDelta, b.Count)
 	}
 	return nil
 }
@@ -207,7 +212,7 @@ func (r *BatchReader) open(raw []byte) error {
 	if int64(b.Count)*minRecordSize > int64(len(records)) {
 		return fmt.Errorf("it announces %d records in %d bytes", b.Count, len(records))
 	}
-	b.records, b.left, b.from = records, b.Count, r.from
+	b.records, b.left = records, b.Count
 	return nil
 }
 

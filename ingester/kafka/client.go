@@ -51,7 +51,16 @@ type Client struct {
 // yet. Produce, Fetch and Offsets may ask for the given topics only; without
 // any, for all topics, at the price of reading the metadata of all of them
 // every few seconds.
+//
+// The files of cfg.TLS and cfg.SASL are read for each new connection.
 func New(cfg config.Kafka, topics ...string) *Client {
+	return NewWithCredentials(cfg, FileCredentials(cfg), topics...)
+}
+
+// NewWithCredentials is New with credentials from elsewhere than the files of
+// cfg, which still says whether they are asked for and how. They are called
+// for each new connection, by several goroutines at once.
+func NewWithCredentials(cfg config.Kafka, credentials func() (Credentials, error), topics ...string) *Client {
 	ttl := metadataTTL
 	if len(topics) == 0 {
 		ttl = metadataTTLAllTopics
@@ -63,9 +72,9 @@ func New(cfg config.Kafka, topics ...string) *Client {
 	return &Client{
 		config:  cfg,
 		address: kafkago.TCP(cfg.BootstrapServers...),
-		// TLS and SASL are set here and in Dialer, and nowhere else.
 		transport: &kafkago.Transport{
-			Dial:           dialer.DialContext,
+			Dial:           secureDial(dialer.DialContext, cfg.TLS, credentials),
+			SASL:           saslOf(cfg.SASL, credentials),
 			DialTimeout:    dialTimeout,
 			IdleTimeout:    idleTimeout,
 			MetadataTTL:    ttl,
@@ -86,11 +95,6 @@ func (c *Client) Admin() *kafkago.Client {
 	return &kafkago.Client{Addr: c.address, Transport: c.transport}
 }
 
-// Dialer returns a dialer as kafka-go's ConsumerGroup wants it.
-func (c *Client) Dialer() *kafkago.Dialer {
-	return &kafkago.Dialer{ClientID: c.config.ClientID, Timeout: dialTimeout, DualStack: true}
-}
-
 // do sends a request and reads its response into r.response, within timeout.
 // When it returns, nothing uses r's buffers any more. The error is an
 // *ExchangeError, or wraps ErrNoRoom.
@@ -100,7 +104,7 @@ func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if r.partition >= 0 {
+	if r.partition >= 0 || r.partition == oneBroker {
 		c.layout.current(ctx, c.readLayout)
 	}
 	x := &exchange{ctx: ctx, request: r, done: make(chan struct{})}

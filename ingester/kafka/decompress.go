@@ -18,7 +18,7 @@ import (
 const maxDecompressed = 128 << 20
 
 // keptDecompressed is the largest buffer that is kept for the next batch.
-const keptDecompressed = 16 << 20
+const keptDecompressed = 4 << 20
 
 // xerialMagic begins snappy data in the framing of the Java library: the magic
 // and two int32 versions, then blocks after an int32 length each.

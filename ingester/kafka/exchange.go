@@ -23,9 +23,10 @@ type request struct {
 	key         protocol.ApiKey
 	correlation int32
 	// topic and partition choose the broker, their leader; partition may
-	// also be anyBroker or controller.
+	// also be anyBroker, controller, or oneBroker, whose id broker is.
 	topic     string
 	partition int32
+	broker    int32
 	head      []byte // the request from its size on, up to the payload
 	payload   []byte // ends the request; read until the exchange is over
 	response  []byte // from the correlation id on; its capacity is reused
@@ -38,6 +39,7 @@ type request struct {
 const (
 	anyBroker  = -1
 	controller = -2
+	oneBroker  = -3
 )
 
 // exchange is one request on its way through kafka-go's transport, which
@@ -82,10 +84,17 @@ func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 	if len(cluster.Brokers) == 0 {
 		return protocol.Broker{}, fmt.Errorf("no broker has answered yet")
 	}
-	if r.partition == controller {
+	switch r.partition {
+	case controller:
 		broker, ok := cluster.Brokers[cluster.Controller]
 		if !ok {
 			return protocol.Broker{}, fmt.Errorf("the cluster has no controller")
+		}
+		return broker, nil
+	case oneBroker:
+		broker, ok := cluster.Brokers[r.broker]
+		if !ok {
+			return protocol.Broker{}, fmt.Errorf("metadata has no broker %d", r.broker)
 		}
 		return broker, nil
 	}

@@ -68,6 +68,19 @@ func (f *FetchResponse) LeaderEpoch() int32 {
 	return int32(binary.BigEndian.Uint32(f.Records[atLeaderEpoch:]))
 }
 
+// FirstTimestamp is that of the first of the records' batches, in milliseconds
+// since the Unix epoch, 0 when there are none. It is not checked.
+func (f *FetchResponse) FirstTimestamp() int64 {
+	if len(f.Records) < batchHeader {
+		return 0
+	}
+	at := atFirstTimestamp
+	if binary.BigEndian.Uint16(f.Records[atAttributes:])&attributeLogAppendTime != 0 {
+		at = atMaxTimestamp
+	}
+	return int64(binary.BigEndian.Uint64(f.Records[at:]))
+}
+
 // AbortedTransaction is one whose records, from FirstOffset to its abort
 // marker, nobody may see.
 type AbortedTransaction struct {

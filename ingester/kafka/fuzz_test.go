@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"testing"
 
@@ -122,9 +123,46 @@ func FuzzResponses(f *testing.F) {
 		if err := parseDeleteTopics(data, uuid.Nil); err == nil && len(data) < 4+1+4+1+1+16+2+1 {
 			t.Errorf("a topic was deleted by %d bytes", len(data))
 		}
+		var joined Joined
+		if err := parseJoin(&joined, data); err == nil && 8*len(joined.Members) > len(data) {
+			t.Errorf("%d members in %d bytes", len(joined.Members), len(data))
+		}
+		if assigned, err := parseSync(data); err == nil && len(assigned) > len(data) {
+			t.Errorf("%d bytes assigned in %d bytes", len(assigned), len(data))
+		}
+		if node, err := parseFindCoordinator(data); err == nil && node < 0 {
+			t.Errorf("coordinator is broker %d", node)
+		}
+		for what, err := range map[string]error{"heartbeat": parseHeartbeat(data), "leave": parseLeave(data), "commit": parseCommit(data, "t", 0)} {
+			if err == nil && len(data) < 4+4+2 {
+				t.Errorf("%s succeeds by %d bytes", what, len(data))
+			}
+		}
 		var fetched FetchResponse
 		if err := parseFetch(&fetched, data, "t", 0); err == nil && len(fetched.Records)+16*len(fetched.Aborted) > len(data) {
 			t.Errorf("%d bytes, %d aborted in %d bytes", len(fetched.Records), len(fetched.Aborted), len(data))
+		}
+	})
+}
+
+// What members of a group say of themselves and are told: what is read can be
+// written again, and means the same.
+func FuzzConsumerProtocol(f *testing.F) {
+	f.Add(Subscription{Topics: []string{"a", "b"}, UserData: []byte("x")}.Encode())
+	f.Add(Assignment{"a": {0, 1}, "b": {7}}.Encode())
+	f.Add([]byte("\x00\x03\x00\x00\x00\x00\xff\xff\xff\xff and what later versions add"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if s, err := ParseSubscription(data); err == nil {
+			again, err := ParseSubscription(s.Encode())
+			if err != nil || !slices.Equal(again.Topics, s.Topics) || !bytes.Equal(again.UserData, s.UserData) {
+				t.Errorf("%v is read again as %v: %v", s, again, err)
+			}
+		}
+		if a, err := ParseAssignment(data); err == nil {
+			again, err := ParseAssignment(a.Encode())
+			if err != nil || !maps.EqualFunc(a, again, slices.Equal) {
+				t.Errorf("%v is read again as %v: %v", a, again, err)
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ func (b *RecordBatch) Next(r *Record) bool {
 	return false
 }
 
-// Err is why Next ended early, if it did; it wraps ErrCorrupt.
+// Err is why Next ended early, if it did: a *CorruptError.
 func (b *RecordBatch) Err() error { return b.err }
 
 func (b *RecordBatch) read(r *Record) bool {
@@ -38,7 +38,7 @@ func (b *RecordBatch) read(r *Record) bool {
 	key := in.byteString()
 	value := in.byteString() // headers follow
 	if f.short || in.short || offset <= b.lastOffset || offset >= b.NextOffset {
-		b.err = fmt.Errorf("%w at offset %d: its record %d is malformed", ErrCorrupt, b.BaseOffset, b.Count-b.left-1)
+		b.err = b.corrupt(fmt.Errorf("its record %d is malformed", b.Count-b.left-1))
 		return false
 	}
 	b.records, b.lastOffset = f.rest, offset

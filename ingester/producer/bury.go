@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -116,7 +115,7 @@ func (p *Producer) letters(failures []failure) []record.DeadLetter {
 	b, first := failures[0].request.batch, failures[0]
 	letter := record.DeadLetter{
 		Batch: b.ID, Reason: first.err.Error(), Unknown: errors.Is(first.err, record.ErrOutcomeUnknown),
-		Acknowledged: p.acknowledge == config.AcknowledgeQueued,
+		Acknowledged: b.Acknowledged,
 		Topic:        p.topic, Partition: first.partition,
 		Received: b.Received, Time: time.Now(), Headers: b.Headers,
 	}

@@ -111,7 +111,7 @@ func TestBrokerNeverAnswers(t *testing.T) {
 		return nil, nil, false
 	})
 	cfg := config.Default().Producer
-	cfg.DeliveryTimeoutSeconds = 1
+	cfg.DeliveryTimeoutSeconds = 3 // enough for the second batch on any machine
 	r := start(t, cluster.ListenAddrs(), "logs", cfg)
 	one := newBatch(t, "1", "one")
 	r.source.put(one)
@@ -216,8 +216,14 @@ func TestLeaderMovesUnderLoad(t *testing.T) {
 // with what it had on disk.
 func TestBrokerComesAndGoes(t *testing.T) {
 	dir := t.TempDir()
-	up := func(port int) *kfake.Cluster {
-		return newFake(t, kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
+	up := func(port int) (cluster *kfake.Cluster) {
+		eventually(t, "the port is free", func() bool { // others may use it for a moment
+			var err error
+			cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "logs"), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
+			return err == nil
+		})
+		t.Cleanup(cluster.Close)
+		return cluster
 	}
 	cluster := up(0)
 	address := cluster.ListenAddrs()[0]

@@ -27,14 +27,17 @@ func (e *inDoubtError) Unwrap() error { return e.cause }
 
 // deliver sends the record batch in the parcel until its fate is known, at
 // most for the delivery timeout, which counts from here: a batch that waited
-// in the queue while Kafka was away gets all of it. With inDoubt, an earlier
-// attempt may have appended it, and it is sealed as it was then.
+// in the queue while Kafka was away gets all of it. One that is in doubt by
+// then goes on as long as it is resendable. With inDoubt, an earlier process
+// may have appended it, and it is sealed as it was then.
 //
 // It returns the offset of the first record, or an error: an inDoubtError, or
 // one that wraps record.ErrTooLarge, record.ErrRefused or
 // record.ErrNotDelivered.
 func (w *worker) deliver(ctx context.Context, inDoubt bool) (int64, error) {
 	deadline := time.Now().Add(w.limits.deliveryTimeout)
+	reopened := inDoubt
+	w.firstSent = time.Time{}
 	for attempt := 0; ; attempt++ {
 		offset, verdict, err := w.attempt(ctx, deadline, inDoubt)
 		switch verdict {
@@ -56,6 +59,9 @@ func (w *worker) deliver(ctx context.Context, inDoubt bool) (int64, error) {
 				return 0, &inDoubtError{verdict, err}
 			}
 			w.abandonNumbers(verdict)
+		}
+		if inDoubt && !reopened && w.resendable() {
+			deadline = time.Now().Add(maxBackoff + w.limits.deliveryTimeout)
 		}
 		if !w.retry(ctx, attempt, deadline, err) {
 			w.away = true
@@ -84,6 +90,9 @@ func (w *worker) attempt(ctx context.Context, deadline time.Time, inDoubt bool) 
 	}
 	w.produce.Timeout = max(min(replicaTimeout, time.Until(deadline)), time.Millisecond)
 	began := time.Now()
+	if w.firstSent.IsZero() {
+		w.firstSent = began
+	}
 	offset, err := w.client.Produce(ctx, &w.produce)
 	w.observeAttempt(began, err)
 	return offset, kafka.Classify(err), err

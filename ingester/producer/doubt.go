@@ -107,13 +107,20 @@ func (w *worker) find(ctx context.Context, a record.Assignment, to int64) (offse
 	return w.client.FindBatch(ctx, w.topic, w.partition, from, to, kafka.ProducerID{ID: a.ProducerID, Epoch: a.ProducerEpoch}, a.Sequence)
 }
 
+// canWait says that there is no hurry to settle the doubt.
+func (d *doubt) canWait() bool {
+	return !slices.ContainsFunc(d.sections, func(s section) bool { return !s.canWait() })
+}
+
 // resolve settles the doubt now that a batch is in the log, at the offset
-// fence. A log that can't be read leaves it unknown.
+// fence. A log that can't be read leaves it unknown; one that can be soon is
+// waited for, as long as it takes where the doubt can wait.
 func (w *worker) resolve(ctx context.Context, fence int64) {
 	d := w.doubt
 	deadline := time.Now().Add(min(searchPatience, w.limits.deliveryTimeout))
 	for attempt := 0; ; attempt++ {
 		found, err := w.look(ctx, fence)
+		late := time.Now().After(deadline) && (!unreadable(err) || !d.canWait())
 		switch {
 		case found:
 			return
@@ -123,7 +130,7 @@ func (w *worker) resolve(ctx context.Context, fence int64) {
 		case err == nil:
 			w.unknown(ctx, d, errors.New("it isn't in the log, but nothing keeps it from coming there"))
 			return
-		case !unreadable(err) && !errors.Is(err, kafka.ErrSearchUndecided) || time.Now().After(deadline) || !wait(ctx, backoff(attempt)):
+		case !unreadable(err) && !errors.Is(err, kafka.ErrSearchUndecided), late, !wait(ctx, backoff(attempt)):
 			w.unknown(ctx, d, err)
 			return
 		}

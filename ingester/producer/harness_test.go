@@ -55,7 +55,7 @@ func start(t testing.TB, servers []string, topic string, cfg config.Producer, op
 		cancel()
 		select {
 		case <-r.done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Run didn't end")
 		}
 		r.client.Close()
@@ -73,7 +73,7 @@ func (r *run) deliver(t testing.TB, b *record.Batch) record.Outcome {
 // awaitDoubt waits until a batch is in doubt, or settled.
 func (r *run) awaitDoubt(t testing.TB, b *record.Batch) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); testutil.ToFloat64(r.metrics.inDoubt) == 0 && len(settled(b)) == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); testutil.ToFloat64(r.metrics.inDoubt) == 0 && len(settled(b)) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("batch %s is neither in doubt nor settled", b.ID)
 		}
@@ -90,7 +90,7 @@ func (r *run) finish(t testing.TB) {
 			t.Fatal(err)
 		}
 		r.done <- nil
-	case <-time.After(60 * time.Second):
+	case <-time.After(3 * time.Minute):
 		t.Fatal("Run didn't end")
 	}
 }
@@ -101,7 +101,7 @@ func awaited(t testing.TB, b *record.Batch) record.Outcome {
 	select {
 	case o := <-settled(b):
 		return o
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("batch %s was not completed", b.ID)
 		return record.Outcome{}
 	}
@@ -138,7 +138,7 @@ func (l *letters) all() []record.DeadLetter {
 // contents are the values of a partition's log.
 func contents(t testing.TB, client *kafka.Client, topic string, partition int32) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	start, end, err := client.Offsets(ctx, topic, partition)
 	for ; err != nil && ctx.Err() == nil; start, end, err = client.Offsets(ctx, topic, partition) {

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	kafkago "github.com/segmentio/kafka-go"
 
-	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -32,10 +31,10 @@ func TestOneBadRecordIsDeadLettered(t *testing.T) {
 				}
 				left, waits := newBatch(t, "left", "a", "bad", "b"), newBatch(t, "waits", "c", "d")
 				left.Headers = []record.Header{{Key: "x-tenant", Value: []byte("t")}}
-				left.Leave()
+				left.Acknowledged = left.Leave()
 				source, l := newSource(left, waits), &letters{}
 				source.close()
-				p := newProducer(t, small, s, source, Options{DeadLetters: l, Acknowledge: config.AcknowledgeQueued})
+				p := newProducer(t, small, s, source, Options{DeadLetters: l})
 				if err := p.Run(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -76,7 +75,7 @@ func TestDeadLettersAreLogged(t *testing.T) {
 		left.Leave()
 		source := newSource(left)
 		source.close()
-		p := newProducer(t, small, s, source, Options{DeadLetters: &letters{}, Acknowledge: config.AcknowledgeQueued})
+		p := newProducer(t, small, s, source, Options{DeadLetters: &letters{}})
 		var log bytes.Buffer
 		p.logger = slog.New(slog.NewTextHandler(&log, nil))
 		if err := p.Run(t.Context()); err != nil {

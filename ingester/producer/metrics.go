@@ -7,7 +7,6 @@ import (
 	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
@@ -34,37 +33,44 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	f := promauto.With(reg)
-	counter := func(name, help string) prometheus.CounterOpts {
-		return prometheus.CounterOpts{Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help}
+	named := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help}
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts(named(name, help)))
+	}
+	counters := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts(named(name, help)), []string{label})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return f.NewGauge(prometheus.GaugeOpts{Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts(named(name, help)))
 	}
 	histogram := func(name, help string, first, factor float64, n int) prometheus.Histogram {
-		return f.NewHistogram(prometheus.HistogramOpts{
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "logpipeline", Subsystem: "producer", Name: name, Help: help,
 			Buckets: prometheus.ExponentialBuckets(first, factor, n),
 		})
 	}
 	m := &metrics{
-		records:      f.NewCounter(counter("acknowledged_records_total", "Records that the required replicas have acknowledged.")),
-		bytes:        f.NewCounter(counter("acknowledged_bytes_total", "Bytes, as sent, of the record batches that the required replicas have acknowledged.")),
-		batches:      f.NewCounter(counter("acknowledged_batches_total", "Record batches that the required replicas have acknowledged.")),
+		records:      counter("acknowledged_records_total", "Records that the required replicas have acknowledged."),
+		bytes:        counter("acknowledged_bytes_total", "Bytes, as sent, of the record batches that the required replicas have acknowledged."),
+		batches:      counter("acknowledged_batches_total", "Record batches that the required replicas have acknowledged."),
 		batchRecords: histogram("batch_records", "Records of the record batches that were acknowledged.", 1, 4, 10),
 		batchBytes:   histogram("batch_bytes", "Bytes, as sent, of the record batches that were acknowledged.", 256, 4, 10),
 		inFlight:     gauge("in_flight_records", "Records that are being sent or sent again."),
-		retries:      f.NewCounterVec(counter("retries_total", "Attempts to send a record batch that were followed by another, by why they failed."), []string{"reason"}),
-		refused:      f.NewCounterVec(counter("refused_records_total", "Records that are definitely not in Kafka and were given up, by why."), []string{"reason"}),
-		unknown:      f.NewCounter(counter("unknown_records_total", "Records that were given up in doubt: they may or may not be in Kafka.")),
-		doubts:       f.NewCounterVec(counter("doubts_total", "Record batches given up in doubt, by what the log said then: found, absent or unknown."), []string{"resolved"}),
+		retries:      counters("retries_total", "Attempts to send a record batch that were followed by another, by why they failed.", "reason"),
+		refused:      counters("refused_records_total", "Records that are definitely not in Kafka and were given up, by why.", "reason"),
+		unknown:      counter("unknown_records_total", "Records that were given up in doubt: they may or may not be in Kafka."),
+		doubts:       counters("doubts_total", "Record batches given up in doubt, by what the log said then: found, absent or unknown.", "resolved"),
 		inDoubt:      gauge("in_doubt_batches", "Record batches in doubt that wait for the log to be searched, or for one that fences them."),
-		deadLettered: f.NewCounter(counter("dead_lettered_records_total", "Records that were given up and kept as dead letters.")),
-		lost:         f.NewCounter(counter("lost_records_total", "Records that were given up and could not be dead-lettered.")),
+		deadLettered: counter("dead_lettered_records_total", "Records that were given up and kept as dead letters."),
+		lost:         counter("lost_records_total", "Records that were given up and could not be dead-lettered."),
 		duration:     histogram("produce_duration_seconds", "Time from sending a record batch to its answer, one attempt.", 0.0005, 2, 16),
 		delivery:     histogram("delivery_duration_seconds", "Time from the receipt of a request's records to the acknowledgement of all of them.", 0.001, 2, 18),
 		reachable:    gauge("kafka_reachable", "1 when a broker answered the last request, 0 when none did."),
 	}
+	reg.MustRegister(m.records, m.bytes, m.batches, m.batchRecords, m.batchBytes, m.inFlight, m.retries, m.refused, m.unknown,
+		m.doubts, m.inDoubt, m.deadLettered, m.lost, m.duration, m.delivery, m.reachable)
 	m.begin()
 	return m
 }

@@ -23,9 +23,6 @@ type Options struct {
 	Journal Journal
 	// Reopened is what an earlier run left open, by the journal.
 	Reopened []record.Reopened
-	// Acknowledge says whether a client that can't be told any more holds a
-	// receipt: it does with AcknowledgeQueued.
-	Acknowledge config.Acknowledge
 }
 
 // limits are the configuration in the units of the code.
@@ -71,7 +68,7 @@ func New(cfg config.Producer, topic string, client Client, source Source, option
 	}
 	p := &Producer{
 		topic: topic, cfg: cfg, limits: l, keys: keys, client: client, source: source,
-		deadLetters: options.DeadLetters, journal: options.Journal, acknowledge: options.Acknowledge,
+		deadLetters: options.DeadLetters, journal: options.Journal,
 		reopened: map[int32][]record.Reopened{},
 		builders: builders,
 		logger:   logger, metrics: newMetrics(reg),

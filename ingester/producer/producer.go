@@ -17,6 +17,12 @@
 // batch and lose it. Hence a batch in doubt is only ever resent as it was, and
 // giving it up raises the epoch. What then became of it, the log tells: see
 // doubt.
+//
+// The delivery timeout is for those who wait, and for what is in memory alone.
+// Records that the spool has and nobody waits for are sent until Kafka takes
+// them: the spool's bound is theirs, and it refuses what is new when it is full.
+// Only what the topic refuses, or nobody can know of, is dead-lettered of them;
+// what the end of the process stops, the next one finds in the spool.
 package producer
 
 import (
@@ -82,7 +88,6 @@ type Producer struct {
 	source      Source
 	deadLetters DeadLetters
 	journal     Journal
-	acknowledge config.Acknowledge
 	reopened    map[int32][]record.Reopened // by partition
 	logger      *slog.Logger
 	metrics     *metrics
@@ -93,6 +98,7 @@ type Producer struct {
 	builders    chan *kafka.BatchBuilder // those that no worker uses
 	routes      *routes
 	unreachable atomic.Bool
+	progress    progress
 	drained     chan struct{} // closed when the source has ended
 	drain       sync.Once
 	searching   extension // of the hard deadline, for searches
@@ -187,9 +193,11 @@ func (p *Producer) observeReachable(err error) {
 // observeAttempt notes how an attempt to send a record batch went.
 func (p *Producer) observeAttempt(began time.Time, err error) {
 	p.observeReachable(err)
-	if err == nil {
-		p.metrics.duration.Observe(time.Since(began).Seconds())
+	if err != nil {
+		p.progress.failed.Add(1)
+		return
 	}
+	p.metrics.duration.Observe(time.Since(began).Seconds())
 }
 
 // troubled logs what is being retried, at a bounded rate.

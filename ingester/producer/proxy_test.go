@@ -239,10 +239,11 @@ func badNetwork(t *testing.T, broker, topic string, partitions int32) {
 func TestNothingIsSwallowed(t *testing.T) {
 	for name, do := range map[string]mischief{"appended": blackhole, "lost": loseRequest} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cluster := newFake(t)
 			p := newProxy(t, cluster.ListenAddrs()[0])
 			cfg := config.Default().Producer
-			cfg.DeliveryTimeoutSeconds = 1
+			cfg.DeliveryTimeoutSeconds = 3 // enough for the second batch on any machine
 			r := start(t, []string{p.address()}, "logs", cfg)
 			p.misbehave(func() mischief { return do })
 			one := newBatch(t, "1", "a", "b")

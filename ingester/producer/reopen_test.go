@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	kafkago "github.com/segmentio/kafka-go"
 
-	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -41,7 +40,7 @@ func (j *journal) Settle(a record.Assignment) { j.settled = append(j.settled, a.
 func spooled(t *testing.T, position uint64, texts ...string) *record.Batch {
 	b := newBatch(t, "spooled", texts...)
 	b.Position = position
-	b.Leave()
+	b.Acknowledged = b.Leave()
 	return b
 }
 
@@ -90,9 +89,15 @@ func TestJournal(t *testing.T) {
 			log:     2,
 		},
 		"refused, and no place for dead letters": {
-			replies:  []reply{{err: kafkago.TopicAuthorizationFailed}},
-			letters:  errors.New("full"),
-			assigned: []record.Assignment{{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, To: 3}}}},
+			replies: slices.Repeat([]reply{{err: kafkago.InvalidRecord}}, 5),
+			letters: errors.New("full"),
+			assigned: []record.Assignment{
+				{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, To: 3}}},
+				{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, To: 1}}},
+				{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, From: 1, To: 3}}},
+				{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, From: 1, To: 2}}},
+				{ProducerID: 1, Sections: []record.AssignedSection{{Position: 5, From: 2, To: 3}}},
+			},
 		},
 		"stopped": {
 			replies:  []reply{{err: stopped}},
@@ -184,7 +189,7 @@ func TestReopened(t *testing.T) {
 				source.close()
 				source.Release(-old.Reserved)
 				old.Account = source
-				options := Options{Journal: j, DeadLetters: l, Reopened: []record.Reopened{reopened}, Acknowledge: config.AcknowledgeQueued}
+				options := Options{Journal: j, DeadLetters: l, Reopened: []record.Reopened{reopened}}
 				if err := newProducer(t, small, s, source, options).Run(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -308,4 +313,55 @@ func (l *fewLetters) Put(_ context.Context, letters []record.DeadLetter) []error
 		}
 	}
 	return errs
+}
+
+// safeJournal is a journal for several workers.
+type safeJournal struct {
+	mu sync.Mutex
+	journal
+}
+
+func (j *safeJournal) Assign(ctx context.Context, a record.Assignment) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.journal.Assign(ctx, a)
+}
+
+func (j *safeJournal) Settle(a record.Assignment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.journal.Settle(a)
+}
+
+// check: what is settled is in Kafka, or dead-lettered because the topic refuses
+// it or nobody knows, and settled once; only what nobody knows may be left.
+func (j *safeJournal) check(t *testing.T, batches []*record.Batch, logs map[int32][]string, letters []record.DeadLetter) {
+	t.Helper()
+	settled, buried := map[string]map[int]int{}, map[string]map[int]int{}
+	for _, b := range batches {
+		settled[b.ID], buried[b.ID] = map[int]int{}, map[int]int{}
+		for _, s := range j.settled {
+			for i := s.From; s.Position == b.Position && i < s.To; i++ {
+				settled[b.ID][i]++
+			}
+		}
+	}
+	for _, l := range letters {
+		for i := range l.Records {
+			buried[l.Batch][l.FirstRecord+i]++
+		}
+	}
+	for _, b := range batches {
+		o := outcome(t, b)
+		placed, unknown := checkPlacements(t, b, o, logs), errors.Is(o.Err, record.ErrOutcomeUnknown)
+		for i := range recordsOf(b) {
+			n := buried[b.ID][i]
+			if placed[i] {
+				n++
+			}
+			if settled[b.ID][i] != n || n > 1 || n == 0 && !unknown || errors.Is(o.Err, record.ErrNotDelivered) {
+				t.Errorf("batch %s: record %d is placed %v, dead-lettered %d times and settled %d times: %v", b.ID, i, placed[i], buried[b.ID][i], settled[b.ID][i], o.Err)
+			}
+		}
+	}
 }

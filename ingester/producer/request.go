@@ -168,5 +168,5 @@ func halve(sections []section) (first, second []section) {
 
 // describe names the record of a section of one.
 func (s section) describe(err error) error {
-	return fmt.Errorf("record %d: %w", s.request.batch.FirstRecord+s.request.index(s.from), err)
+	return &record.Fault{Record: s.request.batch.FirstRecord + s.request.index(s.from), Err: err}
 }

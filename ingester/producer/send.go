@@ -11,6 +11,7 @@ import (
 // deliverGroup sends the records of the sections in as few record batches as
 // the limits allow. What can't be sent because the partition can't be written
 // isn't tried again for those behind it: they would wait as long once more.
+// Afterwards each section is settled, in doubt or owed.
 func (w *worker) deliverGroup(ctx context.Context, group []section) {
 	w.parcel.reset()
 	for i, s := range group {
@@ -87,6 +88,7 @@ func (w *worker) inFlight(n int, deliver func() (int64, error)) (int64, error) {
 // what that says of an earlier doubt.
 func (w *worker) acknowledged(ctx context.Context, a record.Assignment, sections []section, offset int64) {
 	w.metrics.acknowledged(w.parcel.builder.Len(), len(w.produce.Batch))
+	w.progress.acknowledge(w.firstSent)
 	w.setbacks = 0
 	w.after = offset + int64(w.parcel.builder.Len())
 	w.placed(ctx, a, sections, offset)
@@ -111,8 +113,12 @@ func (w *worker) placed(ctx context.Context, a record.Assignment, sections []sec
 	}
 }
 
-// giveUp settles sections that were not delivered, and logs it.
+// giveUp settles sections that were not delivered, and logs it, but for those
+// that can wait, which are owed.
 func (w *worker) giveUp(ctx context.Context, sections []section, err error) {
+	if sections = w.owe(ctx, sections, err); len(sections) == 0 {
+		return
+	}
 	w.logger.Error("records given up", "topic", w.topic, "partition", w.partition,
 		"records", count(sections), "firstBatch", sections[0].request.batch.ID, "error", err)
 	w.failed(ctx, sections, err)

@@ -30,7 +30,7 @@ func read(t *testing.T, servers []string, topic string, n int) []stored {
 	defer transport.CloseIdleConnections()
 	client := &kafkago.Client{Addr: kafkago.TCP(servers...), Transport: transport}
 	var all []stored
-	for deadline := time.Now().Add(20 * time.Second); len(all) < n && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(all) < n && time.Now().Before(deadline); {
 		response, err := client.Fetch(t.Context(), &kafkago.FetchRequest{Topic: topic, Offset: int64(len(all)), MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +174,7 @@ func createTopic(t testing.TB, servers []string, c kafkago.TopicConfig) string {
 		c.Topic = "test." + uuid.NewString()
 	}
 	c.NumPartitions, c.ReplicationFactor = max(c.NumPartitions, 1), 1
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		created, err := client.Admin().CreateTopics(t.Context(), &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{c}})
 		if err == nil {

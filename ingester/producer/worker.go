@@ -22,10 +22,12 @@ type worker struct {
 	identity   identity
 	assignment record.Assignment // of what was sent last
 	assigned   bool              // of the parcel
+	firstSent  time.Time         // likewise
 	after      int64             // the offset after the last one known to be ours or older, -1: none is known
 	doubt      *doubt
-	away       bool // the partition couldn't be written: look before taking more
-	setbacks   int  // groups given up in a row
+	away       bool      // the partition couldn't be written: look before taking more
+	setbacks   int       // groups given up in a row
+	owed       []section // that were not delivered, and come before anything else
 
 	parcel  parcel
 	produce kafka.ProduceRequest
@@ -70,9 +72,7 @@ func (w *worker) run(ctx context.Context) {
 	defer w.leave(ctx)
 	w.withBuilder(func() { w.reopen(ctx) })
 	for w.ready(ctx) {
-		group, err := w.feed.take(ctx, w.group[:0])
-		w.group = group
-		if err != nil {
+		if err := w.next(ctx); err != nil {
 			if !errors.Is(err, io.EOF) && ctx.Err() == nil {
 				w.logger.Error("queue failed, no more is taken from it", "topic", w.topic, "partition", w.partition, "error", err)
 			}
@@ -81,7 +81,7 @@ func (w *worker) run(ctx context.Context) {
 			}
 			return
 		}
-		w.withBuilder(func() { w.deliverGroup(ctx, group) })
+		w.withBuilder(func() { w.deliverGroup(ctx, w.group) })
 		w.answered()
 		clear(w.group)
 	}
@@ -97,8 +97,9 @@ func (w *worker) withBuilder(work func()) {
 	w.parcel.builder = nil
 }
 
-// leave decides what is still in doubt.
+// leave decides what is still in doubt, and leaves what is owed.
 func (w *worker) leave(ctx context.Context) {
+	w.leaveOwed(ctx)
 	if w.doubt != nil {
 		w.decide(ctx, errStopped)
 	}
@@ -126,6 +127,9 @@ func (w *worker) ready(ctx context.Context) bool {
 
 // pause waits; it is false as soon as there is no more to do.
 func (w *worker) pause(ctx context.Context, d time.Duration) bool {
+	if len(w.owed) > 0 {
+		return wait(ctx, d)
+	}
 	return pause(ctx, w.feed.drained(), d)
 }
 

@@ -3,6 +3,8 @@ package queue
 import (
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -18,6 +20,7 @@ const fairness = 8
 // nothing the queue knows nothing of it.
 type account struct {
 	queue *Queue
+	quiet bool // refusals are not counted
 
 	// Both are guarded by queue.mu, and are parts of the sums there.
 	unput, put int64
@@ -26,6 +29,10 @@ type account struct {
 // NewAccount returns the account of a new connection, which holds nothing. All
 // methods of an account may be called from any goroutine.
 func (q *Queue) NewAccount() record.Account { return &account{queue: q} }
+
+// NewQuietAccount returns an account of somebody who asks again until there is
+// room, and tells nobody: its refusals are not counted.
+func (q *Queue) NewQuietAccount() record.Account { return &account{queue: q, quiet: true} }
 
 // Reserve admits n bytes. An account that holds nothing is admitted while
 // there is room; one that holds something may hold at most 8 times what is
@@ -44,21 +51,27 @@ func (a *account) Reserve(n int64) error {
 	case n < 0:
 		return fmt.Errorf("reserve %d bytes: not a size", n)
 	case q.closed:
-		q.metrics.closed.Inc()
+		a.countRefusal(q.metrics.closed)
 		return fmt.Errorf("reserve %d bytes: %w", n, record.ErrClosed)
 	case n > q.MaxBytes():
-		q.metrics.neverFits.Inc()
+		a.countRefusal(q.metrics.neverFits)
 		return fmt.Errorf("reserve %d bytes: %w, of which one connection gets at most %d bytes", n, record.ErrNeverFits, q.MaxBytes())
 	case n > free:
-		q.metrics.full.Inc()
+		a.countRefusal(q.metrics.full)
 		return fmt.Errorf("reserve %d bytes: %w: %d of %d bytes are reserved", n, record.ErrFull, q.maxBytes-free, q.maxBytes)
 	case held > 0 && held+n > fairness*(free-n):
-		q.metrics.share.Inc()
+		a.countRefusal(q.metrics.share)
 		return fmt.Errorf("reserve %d bytes: %w for this connection: it holds %d bytes, and only %d of %d are free for all", n, record.ErrFull, held, free, q.maxBytes)
 	}
 	a.unput += n
 	q.unput += n
 	return nil
+}
+
+func (a *account) countRefusal(reason prometheus.Counter) {
+	if !a.quiet {
+		reason.Inc()
+	}
 }
 
 // Cancel gives back n reserved bytes that will not be put. It panics when the

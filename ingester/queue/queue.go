@@ -61,16 +61,36 @@ func (q *Queue) MaxBytes() int64 { return fairness * q.maxBytes / (fairness + 1)
 // Close may still be put after it, but not after CloseNow: record.ErrClosed.
 // The only other error is a batch without its reservation.
 func (q *Queue) Put(b *record.Batch) error {
-	a, ours := b.Account.(*account)
-	if !ours || a.queue != q {
-		return fmt.Errorf("put batch %s: its account is not of this queue", b.ID)
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if b.Reserved <= 0 || b.Reserved > a.unput {
+	err := q.addLocked(b)
+	q.signalLocked()
+	return err
+}
+
+// Add is Put, but wakes nobody who waits for a batch: Wake has to follow. In
+// between whoever put it can do what is more urgent than that it is taken.
+func (q *Queue) Add(b *record.Batch) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.addLocked(b)
+}
+
+// Wake wakes somebody who waits for a batch, if there is one in the queue.
+func (q *Queue) Wake() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.signalLocked()
+}
+
+func (q *Queue) addLocked(b *record.Batch) error {
+	a, ours := b.Account.(*account)
+	switch {
+	case !ours || a.queue != q:
+		return fmt.Errorf("put batch %s: its account is not of this queue", b.ID)
+	case b.Reserved <= 0 || b.Reserved > a.unput:
 		return fmt.Errorf("put batch %s: it claims %d reserved bytes, but %d are reserved", b.ID, b.Reserved, a.unput)
-	}
-	if q.over {
+	case q.over:
 		return fmt.Errorf("put batch %s: %w", b.ID, record.ErrClosed)
 	}
 	if q.put == 0 {
@@ -81,7 +101,6 @@ func (q *Queue) Put(b *record.Batch) error {
 	q.unput -= b.Reserved
 	q.put += b.Reserved
 	q.pushLocked(b)
-	q.signalLocked()
 	return nil
 }
 

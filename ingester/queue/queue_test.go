@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,6 +105,9 @@ logpipeline_ingester_queue_bytes 0
 # HELP logpipeline_ingester_queue_capacity_bytes Bytes that may be reserved at a time.
 # TYPE logpipeline_ingester_queue_capacity_bytes gauge
 logpipeline_ingester_queue_capacity_bytes 100
+# HELP logpipeline_ingester_queue_oldest_batch_seconds Time since the batch was received that has waited longest to be taken; 0 when none waits.
+# TYPE logpipeline_ingester_queue_oldest_batch_seconds gauge
+logpipeline_ingester_queue_oldest_batch_seconds 0
 # HELP logpipeline_ingester_queue_refused_total Reservations that were refused: the queue was full, or for this connection (share), closed, or too small for the reservation at any time (never-fits).
 # TYPE logpipeline_ingester_queue_refused_total counter
 logpipeline_ingester_queue_refused_total{reason="closed"} 1
@@ -139,6 +143,41 @@ func TestPutNeedsItsReservation(t *testing.T) {
 			t.Errorf("%s was put", name)
 		}
 	}
+}
+
+// What is added is taken by who looks, but nobody is woken for it before Wake.
+func TestAddWakesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(100, prometheus.NewRegistry())
+		b := batchOf(t, "b", 1)
+		b.Account = q.NewAccount()
+		if err := errors.Join(b.Account.Reserve(b.Reserved), q.Add(b)); err != nil {
+			t.Fatal(err)
+		}
+		if got := takeAll(t, q); got != "b" {
+			t.Errorf("took %q", got)
+		}
+		taken := make(chan string, 1)
+		go func() { taken <- takeAll(t, q) }()
+		synctest.Wait()
+		again := batchOf(t, "again", 1)
+		again.Account = q.NewAccount()
+		if err := errors.Join(again.Account.Reserve(again.Reserved), q.Add(again)); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); len(taken) > 0 {
+			t.Error("somebody was woken")
+		}
+		q.Wake()
+		if got := <-taken; got != "again" {
+			t.Errorf("took %q", got)
+		}
+		q.Wake() // for nothing
+		q.CloseNow()
+		if err := q.Add(batchOf(t, "c", 1)); err == nil {
+			t.Error("a batch was added without its reservation")
+		}
+	})
 }
 
 func TestGivingBackTooMuchPanics(t *testing.T) {

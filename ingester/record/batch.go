@@ -33,6 +33,9 @@ type Batch struct {
 	// IdempotencyKey is what the client named its request, if it did; it
 	// travels with the first record.
 	IdempotencyKey string
+	// Acknowledged is set where the client was sent a receipt before the
+	// outcome, or may have been: it relies on the records being delivered.
+	Acknowledged bool
 	// Account is where Reserved bytes are reserved for this batch.
 	Account  Account
 	Reserved int64

@@ -13,7 +13,8 @@ type DeadLetter struct {
 	Reason string
 	// Unknown is set where the records may be in the topic nevertheless.
 	Unknown bool
-	// Acknowledged is set where the client holds a receipt for them.
+	// Acknowledged is that of their batch: the client holds a receipt for them,
+	// or may hold one, and won't send them again.
 	Acknowledged bool
 	// Topic and Partition are where they should have gone; Partition is -1
 	// where none had been chosen.

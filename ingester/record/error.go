@@ -39,3 +39,17 @@ func (e *ParseError) Error() string {
 	}
 	return fmt.Sprintf("record %d: %s at byte %d: %s", e.Record, e.Kind, e.Offset, e.Reason)
 }
+
+// Fault says which record of a batch it is for which the topic refused it.
+type Fault struct {
+	// Record is the index of the record in its batch, from 0.
+	Record int
+	// Err is why; it wraps ErrTooLarge or ErrRefused.
+	Err error
+}
+
+// Error names the record.
+func (f *Fault) Error() string { return fmt.Sprintf("record %d: %v", f.Record, f.Err) }
+
+// Unwrap returns why the record was refused.
+func (f *Fault) Unwrap() error { return f.Err }

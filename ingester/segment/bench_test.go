@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 )
 
 // BenchmarkSeal is the fixed cost of a segment: its fsyncs and names.
@@ -64,18 +65,28 @@ func BenchmarkOpenLongChain(b *testing.B) {
 					b.Fatalf("next offset is %d", next)
 				}
 			}
-			b.Run("without the head hint", func(b *testing.B) {
+			b.Run("without a hint", func(b *testing.B) {
 				for b.Loop() {
 					open(b)
 				}
 			})
 			c := openChain(b, s)
-			last, err := readLink(b.Context(), s.files, c.partition, 5+2*(links-1))
-			if err != nil {
-				b.Fatal(err)
+			hint := func(sealsAgo int64) {
+				link, err := readLink(b.Context(), s.files, c.partition, 5+2*(links-1-sealsAgo))
+				if err != nil {
+					b.Fatal(err)
+				}
+				c.writeHints(b.Context(), link)
 			}
-			c.writeHead(b.Context(), last)
-			b.Run("with it", func(b *testing.B) {
+			hint(milestoneEvery - 1)
+			removeFrom(b, s, c.dir+"/"+headName)
+			b.Run("with a milestone", func(b *testing.B) {
+				for b.Loop() {
+					open(b)
+				}
+			})
+			hint(0)
+			b.Run("with both", func(b *testing.B) {
 				for b.Loop() {
 					open(b)
 				}
@@ -92,8 +103,8 @@ func openLong(b *testing.B, kind string, links int) *Store {
 	open := func() *Store { return openDirectory(b, root) }
 	if kind == "S3" {
 		server := s3(b)
-		root = filepath.Join(server.dir, s3Bucket, prefix)
-		open = func() *Store { return openS3(b, server.url(server.address, prefix), "") }
+		root = filepath.Join(server.Dir, s3server.Bucket, prefix)
+		open = func() *Store { return openS3(b, s3server.URL(server.Address, prefix), "") }
 	}
 	s := open()
 	c := openChain(b, s)
@@ -108,7 +119,7 @@ func openLong(b *testing.B, kind string, links int) *Store {
 		link.NextOffset = link.BaseOffset + 2
 		link.DataPath = c.partition.dataPath(link.BaseOffset, noon, codecNone)
 		link.Totals = &Totals{Records: 2 * (i + 1), Bytes: link.Bytes * (i + 1)}
-		content, err := encodeLine(link)
+		content, err := encodeChecked(link)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(root, c.partition.linkPath(link.BaseOffset)), content, 0o644)
 		}

@@ -65,12 +65,20 @@ func readMarker(ctx context.Context, from reader, p partition, kind boundaryKind
 	if err != nil {
 		return marker{}, err
 	}
-	var m marker
-	if err := parseVersioned(document, &m); err != nil {
+	m, err := parseMarker(document, to)
+	if err != nil {
 		return marker{}, fmt.Errorf("%s: %w", name, err)
 	}
+	return m, nil
+}
+
+func parseMarker(document []byte, to int64) (marker, error) {
+	var m marker
+	if err := parseDocument(document, &m); err != nil {
+		return marker{}, err
+	}
 	if m.To != to || m.From < 0 || m.From >= m.To {
-		return marker{}, damaged("%s: is the step from offset %d to %d", name, m.From, m.To)
+		return marker{}, damaged("is the step from offset %d to %d, of a marker for %d", m.From, m.To, to)
 	}
 	return m, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -22,11 +23,15 @@ const (
 	// moveTimeout bounds the upload of a segment and its copy by the server.
 	moveTimeout = 10 * time.Minute
 
-	// partBytes and partsAtOnce bound what the upload of a segment holds in
-	// memory, and maxUploads how many do so at once. S3 takes no smaller parts.
+	// partBytes and partsAtOnce bound what the upload of a large segment holds
+	// in memory. S3 takes no smaller parts.
 	partBytes   = 5 << 20
-	partsAtOnce = 2
-	maxUploads  = 3
+	partsAtOnce = 1
+	// uploadBytes bounds it for all uploads together. The S3 client holds a
+	// segment of up to 16 MiB as a whole, and copies it once; of a larger one the
+	// same, and then some parts.
+	uploadBytes    = 32 << 20
+	leastForUpload = 1 << 20
 
 	createAttempts = 5
 	firstPause     = 100 * time.Millisecond
@@ -36,12 +41,12 @@ const (
 // grows, and in the bucket before it is sealed.
 type bucket struct {
 	objects *blob.Bucket
-	local   string // directory for data that grows; empty where none is written
-	uploads chan struct{}
+	local   string              // directory for data that grows; empty where none is written
+	uploads *semaphore.Weighted // bytes
 }
 
 func newBucket(objects *blob.Bucket, local string) *bucket {
-	return &bucket{objects: objects, local: local, uploads: make(chan struct{}, maxUploads)}
+	return &bucket{objects: objects, local: local, uploads: semaphore.NewWeighted(uploadBytes)}
 }
 
 // open leaves the time that reading takes to its caller's context.
@@ -186,12 +191,15 @@ type upload struct {
 func (u *upload) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
-	select {
-	case u.bucket.uploads <- struct{}{}:
-		defer func() { <-u.bucket.uploads }()
-	case <-ctx.Done():
-		return ctx.Err()
+	size, err := u.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
 	}
+	held := min(leastForUpload+2*size, uploadBytes)
+	if err := u.bucket.uploads.Acquire(ctx, held); err != nil {
+		return err
+	}
+	defer u.bucket.uploads.Release(held)
 	if _, err := u.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"gocloud.dev/blob/memblob"
@@ -28,7 +29,7 @@ func TestSealedSegmentIsLaidOutTheSameInEveryStore(t *testing.T) {
 		appendRecords(t, c, 3)
 		seal(t, c)
 		want := map[string][]string{
-			chainDir:    {chainOf0 + "00000000000000000005", chainOf0 + "head", chainOf0 + "header"},
+			chainDir:    {chainOf0 + "00000000000000000005", chainOf0 + "head", chainOf0 + "header", chainOf0 + "milestone"},
 			segmentsDir: {hour + "orders-0-00000000000000000005.ndjson.zst"},
 			stagingDir:  nil,
 		}
@@ -150,7 +151,7 @@ func TestAmbiguousAnswersOfS3(t *testing.T) {
 				}
 				pass.ServeHTTP(w, r)
 			})
-			s := openS3(t, server.url(address, newPrefix()), "")
+			s := openS3(t, s3server.URL(address, newPrefix()), "")
 			c := openChain(t, s)
 			times.Store(0)
 			for range 2 {
@@ -193,7 +194,7 @@ func TestObjectStoreThatFails(t *testing.T) {
 				}
 				pass.ServeHTTP(w, r)
 			})
-			s := openS3(t, server.url(address, newPrefix()), "")
+			s := openS3(t, s3server.URL(address, newPrefix()), "")
 			c := openChain(t, s)
 			appendRecords(t, c, 2)
 			broken.Store(true)
@@ -225,7 +226,7 @@ func TestObjectStoreThatFails(t *testing.T) {
 // TestLargeSegmentGoesInParts seals more than one part of an upload holds.
 func TestLargeSegmentGoesInParts(t *testing.T) {
 	server := s3(t)
-	s := openS3(t, server.url(server.address, newPrefix()), "")
+	s := openS3(t, s3server.URL(server.Address, newPrefix()), "")
 	c := openChain(t, s)
 	for range 15 {
 		appendRecords(t, c, 60_000)
@@ -260,7 +261,7 @@ func TestObjectStoreThatCannotExcludeIsRefused(t *testing.T) {
 		}
 		pass.ServeHTTP(w, r)
 	})
-	_, err := OpenObjectStore(t.Context(), server.url(address, newPrefix()), t.TempDir(), testConfig(""), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	_, err := OpenObjectStore(t.Context(), s3server.URL(address, newPrefix()), t.TempDir(), testConfig(""), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if !errors.Is(err, ErrExclusiveCreateUnsupported) || !strings.Contains(err.Error(), "both of two contenders created it") {
 		t.Errorf("error is %v", err)
 	}
@@ -268,7 +269,7 @@ func TestObjectStoreThatCannotExcludeIsRefused(t *testing.T) {
 
 func TestObjectStoreByURL(t *testing.T) {
 	server := s3(t)
-	address := server.url(server.address, newPrefix()+"/deeper")
+	address := s3server.URL(server.Address, newPrefix()+"/deeper")
 	c := openChain(t, openS3(t, address, config.CompressionZstd))
 	appendRecords(t, c, 3)
 	seal(t, c)
@@ -283,8 +284,8 @@ func TestObjectStoreByURL(t *testing.T) {
 		t.Errorf("stored %q, want %q", got, want)
 	}
 	for name, location := range map[string]string{
-		"no bucket":  strings.Replace(address, s3Bucket, "another", 1),
-		"no server":  server.url("127.0.0.1:1", "x"),
+		"no bucket":  strings.Replace(address, s3server.Bucket, "another", 1),
+		"no server":  s3server.URL("127.0.0.1:1", "x"),
 		"no driver":  "ftp://bucket/prefix",
 		"not an URL": "s3://%",
 	} {
@@ -310,7 +311,7 @@ func TestVerifyFailsInEveryStore(t *testing.T) {
 			content, err := readFile(t.Context(), s.files, link7)
 			if err == nil {
 				content = bytes.ReplaceAll(bytes.Replace(content, []byte(`"baseOffset":7`), []byte(`"baseOffset":8`), 1), []byte("0007"), []byte("0008"))
-				err = s.files.create(t.Context(), stagingDir+"/x", chainOf0+offsetName(8), bytes.Replace(content, []byte(`"records":2`), []byte(`"records":1`), 1))
+				err = s.files.create(t.Context(), stagingDir+"/x", chainOf0+offsetName(8), summed(bytes.Replace(content, []byte(`"records":2`), []byte(`"records":1`), 1)))
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -350,7 +351,7 @@ func TestOpenGoesByTheConfiguration(t *testing.T) {
 	inDirectory := config.Default()
 	inDirectory.DataDir = t.TempDir()
 	inBucket := inDirectory
-	inBucket.ObjectStore.URL = server.url(server.address, newPrefix())
+	inBucket.ObjectStore.URL = s3server.URL(server.Address, newPrefix())
 	for location, cfg := range map[string]config.Config{inDirectory.DataDir: inDirectory, inBucket.ObjectStore.URL: inBucket} {
 		s, err := Open(t.Context(), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {

@@ -3,7 +3,6 @@ package segment
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +26,7 @@ type Chain struct {
 	first     int64     // where the chain began
 	sealed    int64     // the chain's end
 	totals    Totals    // through the chain's end
+	seals     int       // of this opening
 	epoch     int32     // of the leader that wrote the chain's end, -1 when unknown
 	retained  *retained // nil until Retain is called
 	pending   *pending
@@ -45,7 +45,10 @@ type Chain struct {
 func (s *Store) Open(ctx context.Context, topic, topicID string, number int32, firstOffset func(context.Context) (int64, error)) (*Chain, error) {
 	p := partition{topic, topicID, number}
 	c := &Chain{store: s, partition: p, dir: p.chainPath(), writer: rand.Text(), epoch: -1}
-	if err := c.open(ctx, firstOffset); err != nil {
+	s.troubles.begin(p)
+	err := c.open(ctx, firstOffset)
+	s.troubles.end(p, err, false)
+	if err != nil {
 		return nil, fmt.Errorf("open chain of %v: %w", p, err)
 	}
 	return c, nil
@@ -104,10 +107,10 @@ func (c *Chain) createHeader(ctx context.Context, firstOffset func(context.Conte
 	}
 	first, err := firstOffset(ctx)
 	if err != nil {
-		return fmt.Errorf("find first offset: %w", err)
+		return fmt.Errorf("%w: %w", errNotStorage, err)
 	}
 	p := c.partition
-	content, err := encodeLine(Header{Version: formatVersion, Topic: p.topic, TopicID: p.topicID, Partition: p.number, FirstOffset: first})
+	content, err := encodeChecked(Header{Version: formatVersion, Topic: p.topic, TopicID: p.topicID, Partition: p.number, FirstOffset: first})
 	if err != nil {
 		return err
 	}
@@ -169,9 +172,11 @@ func (c *Chain) isBehindBoundary(ctx context.Context, offset int64) (bool, error
 	return offset < begin.links, err
 }
 
-// walk follows the links from an offset to the chain's end, publishing each
-// that begins at dataBegin or later. Whatever it passes is durable then.
+// walk follows the links from an offset to the chain's end, and publishes the
+// last one, if it begins at dataBegin or later: those before it are published,
+// see lastLink. Whatever it passes is durable then.
 func (c *Chain) walk(ctx context.Context, offset, dataBegin int64) error {
+	var last *Link
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -179,17 +184,18 @@ func (c *Chain) walk(ctx context.Context, offset, dataBegin int64) error {
 		link, err := readLink(ctx, c.store.files, c.partition, offset)
 		if errors.Is(err, fs.ErrNotExist) {
 			c.sealed = offset
-			return nil
-		}
-		if err == nil && link.BaseOffset >= dataBegin {
-			err = c.publish(ctx, link)
+			break
 		}
 		if err != nil {
 			return err
 		}
 		c.passed(link)
-		offset = link.NextOffset
+		last, offset = &link, link.NextOffset
 	}
+	if last == nil || last.BaseOffset < dataBegin {
+		return nil
+	}
+	return c.publish(ctx, *last)
 }
 
 func (c *Chain) passed(link Link) {
@@ -223,11 +229,6 @@ func (c *Chain) removeLeftovers(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func encodeLine(v any) ([]byte, error) {
-	line, err := json.Marshal(v)
-	return append(line, '\n'), err
 }
 
 // NextOffset is the offset of the next record to append. It moves with Append,

@@ -155,7 +155,7 @@ func TestSealedSegmentIsLaidOutAsDocumented(t *testing.T) {
 	appendRecords(t, c, 3)
 	seal(t, c)
 	want := []string{
-		chainOf0 + "00000000000000000005", chainOf0 + "head", chainOf0 + "header",
+		chainOf0 + "00000000000000000005", chainOf0 + "head", chainOf0 + "header", chainOf0 + "milestone",
 		"segments/dt=2026-11-23/hour=12/orders-0-00000000000000000005.ndjson",
 	}
 	if diff := cmp.Diff(want, files(t, dir)); diff != "" {
@@ -167,7 +167,7 @@ func TestSealedSegmentIsLaidOutAsDocumented(t *testing.T) {
 	}
 	wantLink := Link{
 		Version: 1, Topic: testTopic, TopicID: testID, BaseOffset: 5, NextOffset: 8,
-		DataPath: want[3], Staged: "staging/" + testID + "-0-00000000000000000005-" + c.writer + ".ndjson",
+		DataPath: want[4], Staged: "staging/" + testID + "-0-00000000000000000005-" + c.writer + ".ndjson",
 		Records: 3, Bytes: 39, UncompressedBytes: 39, Checksum: link.Checksum, Codec: "none",
 		FirstTimestamp: noon, LastTimestamp: noon + 3, LeaderEpoch: 2, Writer: c.writer, Totals: &Totals{Records: 3, Bytes: 39}, Batches: [][2]int64{{5, noon}},
 	}

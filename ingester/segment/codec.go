@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -35,8 +36,8 @@ func dataSuffix(codec string) string {
 const (
 	// zstdWindow is how far back zstd finds repetitions. Log lines repeat
 	// those shortly before them: on such lines, larger windows gained nothing
-	// and cost memory in every open segment.
-	zstdWindow = 512 << 10
+	// and cost memory.
+	zstdWindow = 128 << 10
 	// maxDecodeWindow bounds what the reading of one segment takes, whoever
 	// has written it; it is what the format's own tools take by default.
 	maxDecodeWindow = 8 << 20
@@ -49,27 +50,94 @@ type encoder interface {
 	Reset(io.Writer)
 }
 
-// encoders are used again, since each takes about a MiB: as many are in use as
-// segments are open.
+const (
+	// streamEncoders are for segments that are compressed as they grow. While
+	// there are more open, the lines of the others wait as they are, and
+	// sealEncoders are for compressing them when they are sealed: so memory is
+	// bounded whatever the number of partitions, and every segment is one
+	// stream. An encoder takes about 0.7 MiB.
+	streamEncoders = 12
+	sealEncoders   = 4
+)
+
+// encoders are those of a store.
 type encoders struct {
-	codec string
-	idle  sync.Pool
+	codec   string
+	streams encoderPool
+	seals   encoderPool
 }
 
 // newEncoders returns those of a configured codec; empty means none.
 func newEncoders(configured config.Compression) (*encoders, error) {
-	e := &encoders{codec: string(configured)}
+	var open func() encoder
 	switch configured {
 	case "", config.CompressionNone:
-		e.codec = codecNone
+		return &encoders{codec: codecNone}, nil
 	case config.CompressionGzip:
-		e.idle.New = func() any { return newGzip() }
+		open = newGzip
 	case config.CompressionZstd:
-		e.idle.New = func() any { return newZstd() }
+		open = newZstd
 	default:
 		return nil, fmt.Errorf("segment.compression is %q: choose none, gzip or zstd", configured)
 	}
-	return e, nil
+	return &encoders{
+		codec:   string(configured),
+		streams: encoderPool{open: open, places: make(chan struct{}, streamEncoders)},
+		seals:   encoderPool{open: open, places: make(chan struct{}, sealEncoders)},
+	}, nil
+}
+
+// encoderPool makes encoders as they are needed, up to the number of its places,
+// and keeps them to be used again. The zero value has none.
+type encoderPool struct {
+	open   func() encoder
+	places chan struct{} // one for each that is in use
+
+	mu   sync.Mutex
+	idle []encoder
+}
+
+// tryTake returns nil when all are in use.
+func (p *encoderPool) tryTake() encoder {
+	select {
+	case p.places <- struct{}{}:
+		return p.ready()
+	default:
+		return nil
+	}
+}
+
+// take waits until one is free.
+func (p *encoderPool) take(ctx context.Context) (encoder, error) {
+	select {
+	case p.places <- struct{}{}:
+		return p.ready(), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *encoderPool) ready() encoder {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.idle) - 1
+	if last < 0 {
+		return p.open()
+	}
+	used := p.idle[last]
+	p.idle = p.idle[:last]
+	return used
+}
+
+// give takes one back; nil is none.
+func (p *encoderPool) give(used encoder) {
+	if used == nil {
+		return
+	}
+	p.mu.Lock()
+	p.idle = append(p.idle, used)
+	p.mu.Unlock()
+	<-p.places
 }
 
 // Both codecs at their fastest: a segment is written once, on the way from
@@ -89,24 +157,6 @@ func newZstd() encoder {
 		panic(err) // the options are constants
 	}
 	return w
-}
-
-// take returns an encoder that writes into w, or nil where lines are stored as
-// they are.
-func (e *encoders) take(w io.Writer) encoder {
-	if e.codec == codecNone {
-		return nil
-	}
-	encoder := e.idle.Get().(encoder)
-	encoder.Reset(w)
-	return encoder
-}
-
-func (e *encoders) give(used encoder) {
-	if used != nil {
-		used.Reset(nil)
-		e.idle.Put(used)
-	}
 }
 
 // decode reads the lines of stored data. Closing what it returns leaves stored

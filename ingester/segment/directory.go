@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -43,7 +44,7 @@ func OpenDirectory(dir string, cfg config.Segment, logger *slog.Logger, reg prom
 func (d *directory) prepare() error {
 	if there, err := exists(d.root); err != nil || !there {
 		// Its name must be as durable as what it will hold.
-		err = errors.Join(err, os.MkdirAll(d.root, 0o755), syncDir(filepath.Dir(d.root)))
+		err = errors.Join(err, os.MkdirAll(d.root, 0o755), durable.SyncDir(filepath.Dir(d.root)))
 		if err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func (d *directory) createDurable(staged, name string, content []byte) error {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	defer func() { _ = removeIfExists(d.path(staged)) }() // what is left is removed by whoever opens the chain
-	if err := writeDurable(d.path(staged), content); err != nil {
+	if err := durable.Create(d.path(staged), content, 0o644); err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	if err := d.link(d.path(staged), d.path(name)); err != nil {
@@ -119,7 +120,7 @@ func (d *directory) createDurable(staged, name string, content []byte) error {
 		}
 		return err
 	}
-	return syncDir(d.path(folder))
+	return durable.SyncDir(d.path(folder))
 }
 
 // makeFolder makes a folder of the chain durable, once: others may have made

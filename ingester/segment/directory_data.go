@@ -7,11 +7,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // stage creates the file in which the data is written, in place.
 func (d *directory) stage(name string) (stagedData, error) {
-	f, err := os.OpenFile(d.path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(d.path(name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +27,7 @@ func (f *stagedFile) finish(context.Context) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(f.Name()))
+	return durable.SyncDir(filepath.Dir(f.Name()))
 }
 
 func (f *stagedFile) drop() error {
@@ -38,13 +40,13 @@ func (f *stagedFile) drop() error {
 // been published, the next link at its offset would find a file in its place.
 func (d *directory) publish(_ context.Context, chain string, link Link) error {
 	if link.Records == 0 {
-		return syncDir(d.path(chain))
+		return durable.SyncDir(d.path(chain))
 	}
 	final, staged := d.path(link.DataPath), d.path(link.Staged)
 	if waiting, err := exists(staged); err != nil || !waiting {
 		return errors.Join(err, d.confirmPublished(chain, final))
 	}
-	err := errors.Join(syncDir(d.path(chain)), makeDirs(d.root, filepath.FromSlash(path.Dir(link.DataPath))))
+	err := errors.Join(durable.SyncDir(d.path(chain)), makeDirs(d.root, filepath.FromSlash(path.Dir(link.DataPath))))
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func (d *directory) publish(_ context.Context, chain string, link Link) error {
 		return err
 	}
 	// A crash may have left both names of the file; then rename does nothing.
-	return errors.Join(removeIfExists(staged), syncDir(filepath.Dir(final)), syncDir(d.path(stagingDir)))
+	return errors.Join(removeIfExists(staged), durable.SyncDir(filepath.Dir(final)), durable.SyncDir(d.path(stagingDir)))
 }
 
 // confirmPublished is called when the staged data is gone: another writer has
@@ -65,10 +67,10 @@ func (d *directory) confirmPublished(chain, final string) error {
 		return err
 	}
 	if !published {
-		if err := syncDir(d.path(chain)); err != nil {
+		if err := durable.SyncDir(d.path(chain)); err != nil {
 			return err
 		}
 		return errMissing
 	}
-	return syncDir(filepath.Dir(final))
+	return durable.SyncDir(filepath.Dir(final))
 }

@@ -8,29 +8,39 @@ import (
 	"path"
 )
 
+// milestoneEvery is how many segments a writer seals between two milestones.
+const milestoneEvery = 32
+
 // head says that every link before an offset is published, so that opening a
 // chain need not walk it from its start. It is a hint: it may be missing, torn
 // or old, and is therefore neither fsynced nor exclusive. It never runs ahead
-// of the truth, since it is written after the publishing was made durable.
+// of the truth, since it is written after the publishing was made durable, and
+// the link that it names has to bear it out.
+//
+// There are two: head is written with each seal, and milestone now and then, for
+// the case that head is lost. Without both the names of all links are listed,
+// which takes an object store a request for every thousand.
 type head struct {
 	Version    int   `json:"version"`
 	BaseOffset int64 `json:"baseOffset"`
 	NextOffset int64 `json:"nextOffset"`
 }
 
-// walkFrom returns an offset before which every link is published: the hint's,
+// walkFrom returns an offset before which every link is published: a hint's,
 // or that of the last link, or where the links begin.
 func (c *Chain) walkFrom(ctx context.Context, begin int64) (int64, error) {
-	if hinted, ok := c.readHead(ctx); ok {
-		return max(begin, hinted), nil
+	for _, name := range []string{headName, milestoneName} {
+		if hinted, ok := c.readHint(ctx, name); ok {
+			return max(begin, hinted), nil
+		}
 	}
 	return c.lastLink(ctx, begin)
 }
 
-// readHead returns the hint's offset, if the link that it names bears it out.
-func (c *Chain) readHead(ctx context.Context) (int64, bool) {
+// readHint returns a hint's offset, if the link that it names bears it out.
+func (c *Chain) readHint(ctx context.Context, name string) (int64, bool) {
 	var h head
-	document, err := readFile(ctx, c.store.files, path.Join(c.dir, headName))
+	document, err := readFile(ctx, c.store.files, path.Join(c.dir, name))
 	if err != nil || json.Unmarshal(document, &h) != nil || h.Version != formatVersion {
 		return 0, false
 	}
@@ -62,13 +72,20 @@ func (c *Chain) lastLink(ctx context.Context, begin int64) (int64, error) {
 	return last, err
 }
 
-// writeHead hints at the last link that is known to be published. That it may
+// writeHints hints at the last link that is known to be published. That it may
 // fail is the nature of a hint.
-func (c *Chain) writeHead(ctx context.Context, last Link) {
+func (c *Chain) writeHints(ctx context.Context, last Link) {
 	content, err := encodeLine(head{formatVersion, last.BaseOffset, last.NextOffset})
 	if err != nil {
 		return
 	}
-	staged := c.partition.stagedName(headName, c.writer, "")
-	_ = c.store.files.replace(ctx, staged, path.Join(c.dir, headName), content)
+	hint := func(name string) {
+		staged := c.partition.stagedName(headName, c.writer, "")
+		_ = c.store.files.replace(ctx, staged, path.Join(c.dir, name), content)
+	}
+	hint(headName)
+	if c.seals%milestoneEvery == 0 {
+		hint(milestoneName)
+	}
+	c.seals++
 }

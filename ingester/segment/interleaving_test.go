@@ -133,6 +133,9 @@ func (s *story) newStore(files store) *Store {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if codec != config.CompressionNone && s.world.one(2) {
+		takeAll(&store.encoders.streams)
+	}
 	return store
 }
 

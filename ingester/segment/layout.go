@@ -14,8 +14,10 @@ const (
 	stagingDir  = "staging"
 	chainDir    = "chain"
 	segmentsDir = "segments"
-	headerName  = "header"
-	headName    = "head"
+
+	headerName    = "header"
+	headName      = "head"
+	milestoneName = "milestone"
 
 	linkSuffix = ".link"
 

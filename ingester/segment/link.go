@@ -1,19 +1,12 @@
 package segment
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// formatVersion is the version of headers and links that this release writes,
-// and the newest that it reads. Fields that it does not know are ignored: a
-// newer release adds fields within a version, and raises it for what an older
-// one must not overlook.
-const formatVersion = 1
 
 const (
 	// checksumPrefix names the algorithm. CRC32C, as Kafka's own batches
@@ -104,7 +97,7 @@ const maxIndexEntries = 1024
 // ParseHeader reads a header and checks it in itself.
 func ParseHeader(document []byte) (Header, error) {
 	var h Header
-	if err := parseVersioned(document, &h); err != nil {
+	if err := parseDocument(document, &h); err != nil {
 		return Header{}, err
 	}
 	if err := h.partition().validate(); err != nil {
@@ -120,7 +113,7 @@ func ParseHeader(document []byte) (Header, error) {
 // paths lie where this package writes.
 func ParseLink(document []byte) (Link, error) {
 	var l Link
-	if err := parseVersioned(document, &l); err != nil {
+	if err := parseDocument(document, &l); err != nil {
 		return Link{}, err
 	}
 	if l.Codec == codecNone && l.UncompressedBytes == 0 {
@@ -131,27 +124,6 @@ func ParseLink(document []byte) (Link, error) {
 	}
 	return l, nil
 }
-
-func parseVersioned(document []byte, into any) error {
-	var v struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(document, &v); err != nil {
-		return damaged("parse %q: %w", shorten(document), err)
-	}
-	if v.Version > formatVersion {
-		return &StopError{Reason: "UnsupportedFormat", Err: fmt.Errorf("written in format version %d, but this release reads up to version %d: use the newer release", v.Version, formatVersion)}
-	}
-	if v.Version < 1 {
-		return damaged("format version %d does not exist", v.Version)
-	}
-	if err := json.Unmarshal(document, into); err != nil {
-		return damaged("parse %q: %w", shorten(document), err)
-	}
-	return nil
-}
-
-func shorten(document []byte) []byte { return document[:min(len(document), 80)] }
 
 func (h Header) partition() partition { return partition{h.Topic, h.TopicID, h.Partition} }
 func (l Link) partition() partition   { return partition{l.Topic, l.TopicID, l.Partition} }

@@ -3,7 +3,9 @@ package segment
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -19,11 +21,15 @@ const (
 	DueBySpace = "space"
 )
 
+// plainSuffix ends the name of lines that are compressed when they are sealed.
+const plainSuffix = ".plain"
+
 // pending is the segment that is being written.
 type pending struct {
 	before  Totals // of the chain
 	link    Link
 	staged  string     // name of the staged link
+	waits   bool       // its lines are staged as they are, until there is an encoder
 	data    stagedData // nil until the first record, and once it is finished
 	writer  *dataWriter
 	since   time.Time // when the first record came
@@ -46,7 +52,10 @@ func (c *Chain) Append(lines []byte, span record.Span) error {
 	if c.pending == nil {
 		c.pending = c.newPending()
 	}
-	if err := c.pending.append(c.store, lines, span); err != nil {
+	c.store.troubles.begin(c.partition)
+	err := c.pending.append(c.store, lines, span)
+	c.store.troubles.end(c.partition, err, false)
+	if err != nil {
 		c.failed = fmt.Errorf("append to chain of %v: %w", c.partition, err)
 		return c.failed
 	}
@@ -103,10 +112,16 @@ func (p *pending) write(s *Store, lines []byte, span record.Span) error {
 }
 
 func (p *pending) begin(s *Store, span record.Span) (err error) {
-	if p.data, err = s.files.stage(p.link.Staged); err != nil {
+	encoder, name := s.encoders.streams.tryTake(), p.link.Staged
+	if encoder == nil && p.link.Codec != codecNone {
+		name = p.link.Staged + plainSuffix
+	}
+	if p.data, err = s.files.stage(name); err != nil {
+		s.encoders.streams.give(encoder)
 		return err
 	}
-	p.writer = newDataWriter(p.data, s.encoders)
+	p.waits = name != p.link.Staged
+	p.writer = newDataWriter(p.data, encoder)
 	p.since, p.hour = time.Now(), hourOf(span.FirstTimestamp)
 	p.link.FirstTimestamp, p.link.LastTimestamp = span.FirstTimestamp, span.LastTimestamp
 	p.link.DataPath = p.link.partition().dataPath(p.link.BaseOffset, span.FirstTimestamp, p.link.Codec)
@@ -175,15 +190,48 @@ func (p *pending) finish(ctx context.Context, s *Store) error {
 	if err := p.writer.finish(); err != nil {
 		return err
 	}
+	if p.waits {
+		if err := p.encode(ctx, s); err != nil {
+			return err
+		}
+	}
 	p.link.Bytes, p.link.Checksum = p.writer.stored.bytes, formatChecksum(p.writer.stored.sum)
 	p.sum()
 	if err := p.data.finish(ctx); err != nil {
 		return err
 	}
 	p.data = nil
-	p.writer.release()
+	s.encoders.streams.give(p.writer.release())
 	s.space.give(p)
 	return nil
+}
+
+// encode compresses lines that have waited for it, into another file.
+func (p *pending) encode(ctx context.Context, s *Store) error {
+	encoder, err := s.encoders.seals.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.encoders.seals.give(encoder)
+	if _, err := p.data.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	encoded, err := s.files.stage(p.link.Staged)
+	if err != nil {
+		return err
+	}
+	w := newDataWriter(encoded, encoder)
+	defer w.release()
+	_, err = io.Copy(w, p.data)
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		return errors.Join(err, encoded.drop())
+	}
+	plain := p.data
+	p.data, p.writer, p.waits = encoded, w, false
+	return plain.drop()
 }
 
 func (p *pending) sum() {
@@ -197,6 +245,6 @@ func (p *pending) drop(s *Store) error {
 		return nil
 	}
 	s.space.give(p)
-	p.writer.release()
+	s.encoders.streams.give(p.writer.release())
 	return p.data.drop()
 }

@@ -38,7 +38,7 @@ func newPlace(t testing.TB, kind string) place {
 		memory := memblob.OpenBucket(nil)
 		open = func(t testing.TB, compression config.Compression) *Store { return openMemory(t, memory, compression) }
 	case "S3":
-		address := s3(t).url(s3(t).address, newPrefix())
+		address := s3(t).URL(newPrefix())
 		open = func(t testing.TB, compression config.Compression) *Store { return openS3(t, address, compression) }
 	}
 	return place{kind, open}

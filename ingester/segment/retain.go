@@ -20,7 +20,11 @@ const (
 )
 
 // retained is how far retention has come in a chain, as its writer knows it.
-type retained struct{ data, links boundary }
+type retained struct {
+	data, links boundary
+	swept       int64 // no roll-ups lie before
+	sweptAt     time.Time
+}
 
 type boundary struct {
 	kind boundaryKind
@@ -30,10 +34,11 @@ type boundary struct {
 
 // Retain removes the data of segments whose newest record is older than
 // MaxAgeSeconds, and the oldest while the partition stores more than MaxBytes;
-// 0 in a limit is none. Links are removed when they are a week older than that;
-// the last one always stays. A call removes the data of at most 32 segments and
-// as many links, and asks the store nothing while nothing is due; it is made
-// for being called after each seal.
+// 0 in a limit is none. The roll-ups of these segments follow within 10 minutes.
+// Links are removed when they are a week older than that; the last one always
+// stays. A call removes the data of at most 32 segments and as many links, and
+// asks the store nothing while nothing is due; it is made for being called after
+// each seal, and every few minutes while nothing is sealed.
 //
 // Its error does not harm the chain: the next call goes on where it ended, and
 // so does whoever opens the chain next.
@@ -49,7 +54,7 @@ func (c *Chain) Retain(ctx context.Context, now time.Time, limits config.Retenti
 
 func (c *Chain) retain(ctx context.Context, now time.Time, limits config.Retention) error {
 	if c.retained == nil {
-		r := &retained{data: boundary{kind: ofData, at: c.first}, links: boundary{kind: ofLinks, at: c.first}}
+		r := &retained{data: boundary{kind: ofData, at: c.first}, links: boundary{kind: ofLinks, at: c.first}, swept: c.first}
 		for _, b := range []*boundary{&r.data, &r.links} {
 			if err := c.follow(ctx, b); err != nil {
 				return err
@@ -65,6 +70,9 @@ func (c *Chain) retain(ctx context.Context, now time.Time, limits config.Retenti
 		return old(link, maxAge) || limits.MaxBytes > 0 && c.bytesFrom(link) > int64(limits.MaxBytes)
 	})
 	if err != nil {
+		return err
+	}
+	if err := c.sweep(ctx, now); err != nil {
 		return err
 	}
 	return c.advanceBoundary(ctx, &c.retained.links, c.retained.data.at, func(link Link) bool {
@@ -139,7 +147,7 @@ func (c *Chain) linkAt(ctx context.Context, b *boundary, end int64) (*Link, erro
 
 // markBoundary moves a boundary before anything is removed.
 func (c *Chain) markBoundary(ctx context.Context, b *boundary, to int64) error {
-	content, err := encodeLine(marker{formatVersion, b.at, to})
+	content, err := encodeChecked(marker{formatVersion, b.at, to})
 	if err != nil {
 		return err
 	}

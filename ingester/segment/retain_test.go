@@ -278,7 +278,7 @@ func TestLinkInARemovedPlaceIsNotSeen(t *testing.T) {
 		if err := sleeper.pending.finish(t.Context(), sleeper.store); err != nil {
 			t.Fatal(err)
 		}
-		content, err := encodeLine(sleeper.pending.link)
+		content, err := encodeChecked(sleeper.pending.link)
 		if err != nil {
 			t.Fatal(err)
 		}

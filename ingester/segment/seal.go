@@ -31,6 +31,8 @@ func (c *Chain) Seal(ctx context.Context) (sealed bool, err error) {
 		return false, nil
 	}
 	base := c.pending.link.BaseOffset
+	c.store.troubles.begin(c.partition)
+	defer func() { c.store.troubles.end(c.partition, err, err == nil) }()
 	for _, s := range c.sealing() {
 		if err = s.run(ctx); err != nil {
 			err = fmt.Errorf("%s: %w", s.name, err)
@@ -69,7 +71,7 @@ func (c *Chain) finishData(ctx context.Context) error {
 // there decides.
 func (c *Chain) createLink(ctx context.Context) error {
 	link := c.pending.link
-	content, err := encodeLine(link)
+	content, err := encodeChecked(link)
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -133,5 +135,5 @@ func (c *Chain) advance(ctx context.Context) {
 	c.store.metrics.bytes.Add(float64(link.Bytes))
 	c.store.metrics.gapOffsets.Add(float64(link.gapOffsets()))
 	c.pending, c.sealed, c.totals, c.epoch = nil, link.NextOffset, *link.Totals, link.LeaderEpoch
-	c.writeHead(context.WithoutCancel(ctx), link)
+	c.writeHints(context.WithoutCancel(ctx), link)
 }

@@ -9,8 +9,10 @@
 //	chain/<topic>/<topic id>/<partition>/header               where the chain begins
 //	chain/<topic>/<topic id>/<partition>/<base offset>        a link, 20 digits
 //	chain/<topic>/<topic id>/<partition>/head                 where to begin walking, a hint
+//	chain/<topic>/<topic id>/<partition>/milestone            the same, written more seldom
 //	chain/<topic>/<topic id>/<partition>/removed/             how far retention has come
 //	segments/dt=YYYY-MM-DD/hour=HH/<topic>-<partition>-<base offset>.ndjson[.gz|.zst]
+//	rollups/<topic>/<topic id>/<partition>/<base offset>...   what is derived from a segment
 //
 // # Protocol
 //
@@ -24,7 +26,7 @@
 //     writers that stand at that offset one wins.
 //   - Publish: the data is moved to the path that the link names: rename, or a
 //     copy by the server and the removal of what was copied. Whoever opens the
-//     chain repeats it, so a writer may die at any step.
+//     chain repeats that for its last link, so a writer may die at any step.
 //
 // Why every offset is stored once: a writer only ever seals at an offset that
 // is the chain's end as it read it (the header's first offset, or the next

@@ -69,12 +69,14 @@ type keeper interface {
 	// durable before. It may be repeated, by anyone and at any time. It returns
 	// errMissing when the data is neither staged nor published.
 	publish(ctx context.Context, chain string, link Link) error
+	// removeBefore removes the files of a folder whose names sort before name.
+	removeBefore(ctx context.Context, folder, name string) error
 	remover
 }
 
 // stagedData is written by one writer, in order.
 type stagedData interface {
-	io.Writer
+	io.ReadWriteSeeker
 	// finish makes the data durable under its name. Afterwards it is a file of
 	// the store, which remove removes.
 	finish(ctx context.Context) error
@@ -96,6 +98,7 @@ type Store struct {
 	metrics  metrics
 	encoders *encoders
 	space    space
+	troubles *troubles
 }
 
 // Open opens the store that a configuration names: its object store, or else
@@ -112,7 +115,10 @@ func newStore(files store, cfg config.Segment, logger *slog.Logger, reg promethe
 	if err != nil {
 		return nil, err
 	}
-	return &Store{files: files, config: cfg, logger: logger, metrics: newMetrics(reg), encoders: encoders}, nil
+	metrics := newMetrics(reg)
+	troubles := &troubles{slowAfter: slowAfter, of: map[partition]attempts{}, failed: func(kind string) { metrics.failures.WithLabelValues(kind).Inc() }}
+	reg.MustRegister(troubles)
+	return &Store{files: files, config: cfg, logger: logger, metrics: metrics, encoders: encoders, troubles: troubles}, nil
 }
 
 // contest is the part of a store that proves itself. Its contenders are created

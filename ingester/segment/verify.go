@@ -205,7 +205,7 @@ func (v *verifier) listLinks(ctx context.Context, p partition) ([]int64, error) 
 		}
 		if base, ok := parseOffsetName(e.name); ok {
 			listed = append(listed, base)
-		} else if belongs := e.name == headerName || e.name == headName || e.folder && e.name == removedDir; !belongs {
+		} else if belongs := e.name == headerName || e.name == headName || e.name == milestoneName || e.folder && e.name == removedDir; !belongs {
 			v.report.add(path.Join(p.chainPath(), e.name), "does not belong into a chain")
 		}
 	}

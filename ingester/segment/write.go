@@ -8,27 +8,29 @@ import (
 
 // writeBytes is the size from which lines are written without being copied.
 // Smaller appends are gathered, so that many small record batches still make
-// few writes.
-const writeBytes = 256 << 10
+// few writes. Every open segment has a buffer of this size, so it is small.
+const writeBytes = 16 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // dataWriter writes the lines of one segment: they are encoded, gathered, and
 // on their way into the file counted and summed.
 type dataWriter struct {
-	lines    io.Writer // the encoder, or the buffer itself
-	encoder  encoder   // nil for codecNone
-	encoders *encoders
-	buffer   *bufio.Writer
-	stored   storedBytes
+	lines   io.Writer // the encoder, or the buffer itself
+	encoder encoder   // nil for lines as they are
+	buffer  *bufio.Writer
+	stored  storedBytes
 }
 
-func newDataWriter(file io.Writer, encoders *encoders) *dataWriter {
-	w := &dataWriter{encoders: encoders, stored: storedBytes{file: file}}
+// newDataWriter: the encoder, which may be nil, is the writer's until it is
+// released.
+func newDataWriter(file io.Writer, encoder encoder) *dataWriter {
+	w := &dataWriter{encoder: encoder, stored: storedBytes{file: file}}
 	w.buffer = bufio.NewWriterSize(&w.stored, writeBytes)
 	w.lines = w.buffer
-	if w.encoder = encoders.take(w.buffer); w.encoder != nil {
-		w.lines = w.encoder
+	if encoder != nil {
+		encoder.Reset(w.buffer)
+		w.lines = encoder
 	}
 	return w
 }
@@ -48,10 +50,15 @@ func (w *dataWriter) finish() error {
 	return w.buffer.Flush()
 }
 
-// release gives the encoder back; the writer is of no use afterwards.
-func (w *dataWriter) release() {
-	w.encoders.give(w.encoder)
+// release returns the encoder, if there is one; the writer is of no use
+// afterwards.
+func (w *dataWriter) release() encoder {
+	used := w.encoder
 	w.encoder, w.lines = nil, nil
+	if used != nil {
+		used.Reset(nil)
+	}
+	return used
 }
 
 // storedBytes is what has been written into a file.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -57,8 +58,7 @@ func (a *appender) rotate() (fileHeader, error) {
 	if err = preallocate(f, 0, allocated); err == nil {
 		if err = a.begin(f, h); err == nil {
 			a.release()
-			*a = appender{dir: a.dir, reserve: a.reserve, buffer: a.buffer[:0], scratch: a.scratch, next: a.next, kept: a.next,
-				file: f, number: h.number, seed: seedOf(h.number), durable: fileHeaderSize, offset: fileHeaderSize, allocated: allocated}
+			a.goOn(f, h.number, fileHeaderSize, allocated)
 			return h, nil
 		}
 		a.release()
@@ -75,7 +75,15 @@ func (a *appender) begin(f *os.File, h fileHeader) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return syncDir(a.dir)
+	return durable.SyncDir(a.dir)
+}
+
+// goOn makes f, of which so many bytes count, the file that is written.
+func (a *appender) goOn(f *os.File, number uint64, durable, allocated int64) {
+	*a = appender{
+		dir: a.dir, reserve: a.reserve, buffer: a.buffer[:0], scratch: a.scratch, next: a.next, kept: a.next,
+		file: f, number: number, seed: seedOf(number), durable: durable, offset: durable, allocated: allocated,
+	}
 }
 
 // release closes the file, which isn't written any more, and gives back what
@@ -83,23 +91,17 @@ func (a *appender) begin(f *os.File, h fileHeader) error {
 func (a *appender) release() {
 	if a.file != nil {
 		// All that counts in it is synced.
-		_, _ = a.file.Truncate(a.durable), a.file.Close()
-		a.file = nil
+		_ = a.file.Truncate(a.durable)
+		a.leave()
 	}
 }
 
-// room makes sure that an entry of n bytes fits on the disk, and the journal's
-// reserve beside it.
-func (a *appender) room(n int64) error {
-	if a.size()+n+a.reserve <= a.allocated {
-		return nil
+// leave closes the file, and leaves what is preallocated to whoever resumes it.
+func (a *appender) leave() {
+	if a.file != nil {
+		_ = a.file.Close() // all that counts in it is synced
+		a.file = nil
 	}
-	to := a.size() + n + 2*a.reserve
-	if err := preallocate(a.file, a.allocated, to); err != nil {
-		return err
-	}
-	a.allocated = to
-	return nil
 }
 
 // appendBatch adds a data entry. The header is that of the batch.
@@ -111,6 +113,8 @@ func (a *appender) appendBatch(h header, b *record.Batch) {
 		a.space(binary.MaxVarintLen64)
 		a.buffer = binary.AppendUvarint(a.buffer, uint64(len(b.Record(i))))
 	}
+	a.space(flagsSize)
+	a.buffer = appendFlags(a.buffer, b)
 	for i := range b.Len() {
 		a.put(b.Record(i))
 	}
@@ -191,10 +195,14 @@ func (a *appender) undo() (certain bool) {
 	if a.file == nil {
 		return true
 	}
+	had := a.allocated
 	err := a.file.Truncate(a.durable)
 	a.allocated = a.durable
 	if err == nil && !a.distrust && a.file.Sync() == nil {
-		_ = a.room(0) // where there is none, data is refused, and the journal tries without
+		if preallocate(a.file, a.durable, had) == nil { // at once: it may be the last that there is
+			a.allocated = max(had, a.durable)
+		}
+		a.replenish()
 		return true
 	}
 	a.release()

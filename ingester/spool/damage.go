@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // damageError is a damage as it is found.
@@ -31,19 +33,22 @@ func (d damage) describe() string {
 // stretch a file that says why.
 const corruptDir = "corrupt"
 
+// reasonSuffix is that of the files that say why.
+const reasonSuffix = ".reason"
+
 // setAside keeps a copy of the damaged stretch of a segment, durably, before
 // the segment itself may go; doing it again changes nothing.
 func setAside(dir string, s *segment, d damage) error {
 	name := filepath.Join(dir, corruptDir, fmt.Sprintf("%020d-%d-%d", s.number, d.from, d.to))
-	if _, err := os.Lstat(name + ".reason"); err == nil {
+	if _, err := os.Lstat(name + reasonSuffix); err == nil {
 		return nil
 	}
 	err := copyStretch(s.path, name, d)
 	if err == nil {
-		err = writeDurable(name+".reason", fmt.Appendf(nil, "%s: %s\n", filepath.Base(s.path), d.describe()))
+		err = durable.Overwrite(name+reasonSuffix, fmt.Appendf(nil, "%s: %s\n", filepath.Base(s.path), d.describe()), 0o600)
 	}
 	if err == nil {
-		err = syncDir(filepath.Join(dir, corruptDir))
+		err = durable.SyncDir(filepath.Join(dir, corruptDir))
 	}
 	if err != nil {
 		return fmt.Errorf("set a damaged stretch of %s aside: %w", s.path, err)

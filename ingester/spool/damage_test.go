@@ -23,7 +23,7 @@ func template(t *testing.T) (dir string, files []string) {
 	t.Helper()
 	dir = t.TempDir()
 	options := small(dir)
-	options.segmentBytes = 1 << 10
+	options.segmentBytes = 1<<10 + 16
 	s := start(t, options)
 	s.append(4, 0, 1, 2)
 	b := s.take(3)

@@ -98,25 +98,19 @@ func dataSync(f *os.File) error {
 	}
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
+// erase overwrites a file from an offset on with zeros, durably; it keeps its
+// size, and what is preallocated behind that.
+func erase(f *os.File, from int64) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// writeDurable writes a file and its content durably; its name is durable once
-// the directory is synced.
-func writeDurable(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	for zeros := make([]byte, writeSize); from < info.Size() && err == nil; from += int64(len(zeros)) {
+		zeros = zeros[:min(int64(len(zeros)), info.Size()-from)]
+		_, err = f.WriteAt(zeros, from)
+	}
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return f.Sync()
 }

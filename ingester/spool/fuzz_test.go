@@ -44,7 +44,7 @@ func FuzzReader(f *testing.F) {
 		f.Fatal(err)
 	}
 	b.Received, b.Headers = time.Unix(5, 6), []record.Header{{Key: "k", Value: []byte("v")}, {Key: "none"}}
-	data := sealed(kindData, 2, 1, append(appendDataHead(nil, b), 7, 2), []byte(`{"a":1}{}`))
+	data := sealed(kindData, 2, 1, append(appendDataHead(nil, b), 7, 2, 1), []byte(`{"a":1}{}`))
 	a := record.Assignment{Partition: 3, ProducerID: 9, Sequence: 1, After: -1, Time: time.Unix(7, 8), Sections: []record.AssignedSection{{Position: 1, From: 0, To: 2}}}
 	assign := sealed(kindAssign, 0, 2, appendAssign(nil, a), nil)
 	settle := sealed(kindSettle, 0, 2, appendSettle(nil, []settledSection{{a.Sections[0], 2}}), nil)

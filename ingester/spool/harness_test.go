@@ -24,6 +24,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
+		if os.Getenv(childFills) != "" {
+			runFiller(dir)
+			return
+		}
 		runChild(dir)
 		return
 	}
@@ -43,30 +47,36 @@ func recordOf(n, i int) string {
 // batchOf returns the n-th test batch, of so many records, with its headers.
 func batchOf(t testing.TB, n, records int) *record.Batch {
 	t.Helper()
+	b, err := makeBatch(n, records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func makeBatch(n, records int) (*record.Batch, error) {
 	b := record.NewBatch(fmt.Sprint("batch-", n))
 	var body bytes.Buffer
 	for i := range records {
 		body.WriteString(recordOf(n, i) + "\n")
 	}
-	if err := record.ParseNDJSON(b, body.Bytes(), record.Limits{MaxRecordBytes: 1 << 20, MaxDepth: 2}); err != nil {
-		t.Fatal(err)
-	}
-	b.Received, b.IdempotencyKey = received(n), fmt.Sprint("key-", n)
+	b.Received, b.IdempotencyKey, b.Acknowledged = received(n), fmt.Sprint("key-", n), n%3 > 0
 	b.Headers = []record.Header{{Key: "tenant", Value: []byte("a")}, {Key: "empty", Value: []byte{}}, {Key: "none"}}
-	return b
+	return b, record.ParseNDJSON(b, body.Bytes(), record.Limits{MaxRecordBytes: 1 << 20, MaxDepth: 2})
 }
 
 // seen is what of a batch must survive.
 type seen struct {
-	ID, Key  string
-	Received int64
-	Headers  []record.Header
-	First    int
-	Records  []string
+	ID, Key      string
+	Acknowledged bool
+	Received     int64
+	Headers      []record.Header
+	First        int
+	Records      []string
 }
 
 func see(b *record.Batch) seen {
-	s := seen{ID: b.ID, Key: b.IdempotencyKey, Received: b.Received.UnixNano(), Headers: b.Headers, First: b.FirstRecord}
+	s := seen{ID: b.ID, Key: b.IdempotencyKey, Acknowledged: b.Acknowledged, Received: b.Received.UnixNano(), Headers: b.Headers, First: b.FirstRecord}
 	for i := range b.Len() {
 		s.Records = append(s.Records, string(b.Record(i)))
 	}
@@ -168,7 +178,7 @@ func (r *running) append(records int, numbers ...int) {
 // take takes n batches from the queue.
 func (r *running) take(n int) (batches []*record.Batch) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	for len(batches) < n {
 		var err error
@@ -196,7 +206,7 @@ func (r *running) expect(want ...seen) []*record.Batch {
 // expectNothing checks that all there was has been fed and taken.
 func (r *running) expectNothing() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	if err := r.Drain(ctx); err != nil {
 		r.t.Fatal(err)
@@ -255,9 +265,9 @@ func (r *running) undone() uint64 {
 // within waits for a condition.
 func within(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); {
+	for deadline := time.Now().Add(time.Minute); !condition(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -50,6 +50,14 @@ func (j *journal) settle(sections []settledSection) {
 	j.open = slices.DeleteFunc(j.open, func(o openAssignment) bool { return overlap(o.sorted, plain) })
 }
 
+// unsettled is how many records of a section aren't settled yet.
+func (j *journal) unsettled(s settledSection) int {
+	if j.settled.contains(s.Position) {
+		return 0
+	}
+	return s.To - s.From - j.partial[s.Position].set.size(s.From, s.To)
+}
+
 func (j *journal) settleSection(s settledSection) {
 	p := j.partial[s.Position]
 	p.set, p.records = p.set.add(s.From, s.To), s.records

@@ -34,13 +34,15 @@ type entry struct {
 	feeding  feeding   // of a whole batch
 }
 
-// settle enters that records are done, and reports whether all are.
-func (e *entry) settle(from, to int) bool {
+// settle enters that records are done, of which fresh were not, and reports
+// whether all are.
+func (e *entry) settle(from, to int) (fresh int, done bool) {
+	fresh = to - from - e.settled.size(from, to)
 	if to-from < e.records {
 		e.settled = e.settled.add(from, to)
 	}
 	e.done = to-from == e.records || e.settled.size(0, e.records) == e.records
-	return e.done
+	return fresh, e.done
 }
 
 // feeding watches a batch while it is in memory, and takes its bytes from the
@@ -123,6 +125,7 @@ func (s *Spool) placeLocked(t *ticket) {
 	active := s.segments[len(s.segments)-1]
 	active.data = active.data.add(position, position+1)
 	active.undone++
+	active.records += int64(b.Len())
 	s.end = position + 1
 	s.metrics.appended(b.Len(), b.Bytes())
 	if s.cursor == nil && s.fitsLocked(b.Reserved) {
@@ -176,10 +179,11 @@ func (s *Spool) settleLocked(section settledSection) {
 	if e == nil {
 		return // settled twice
 	}
-	if !e.settle(section.From, section.To) {
+	fresh, done := e.settle(section.From, section.To)
+	s.doneLocked(e.position, int64(fresh), done)
+	if !done {
 		return
 	}
-	s.doneLocked(e.position, 1)
 	if s.earlier.reopened[e.position] == e {
 		delete(s.earlier.reopened, e.position)
 		s.earlier.settled = s.earlier.settled.add(e.position, e.position+1) // the feeder may yet come to it
@@ -197,13 +201,20 @@ func (s *Spool) popDoneLocked() {
 	s.fed = s.fed[n:]
 }
 
-// doneLocked enters that n entries of the position's segment are done.
-func (s *Spool) doneLocked(position, n uint64) {
+// doneLocked enters that records of an entry are done, and perhaps all of it.
+func (s *Spool) doneLocked(position uint64, records int64, all bool) {
 	for _, segment := range s.segments {
-		if segment.data.contains(position) {
-			segment.undone -= n
-			return
+		if !segment.data.contains(position) {
+			continue
 		}
+		segment.records -= records
+		if all {
+			segment.undone--
+		}
+		if segment.undone == 0 {
+			segment.records = 0
+		}
+		return
 	}
 }
 

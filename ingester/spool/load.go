@@ -1,9 +1,7 @@
 package spool
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/logpipeline/logpipeline/ingester/record"
@@ -25,13 +23,14 @@ type reopening struct {
 	pieces map[uint64][]*record.Batch
 }
 
-// load reads the directory, mends it, and begins a new segment.
+// load reads the directory, mends it, and begins a new segment, with the room of
+// those that are done.
 func (s *Spool) load() error {
 	v, err := takeSurvey(s.options.Dir)
 	if err != nil {
 		return err
 	}
-	if err := s.cutOff(v); err != nil {
+	if err := s.removeRemnants(v); err != nil {
 		return err
 	}
 	s.keep(v)
@@ -54,53 +53,13 @@ func (s *Spool) load() error {
 	if err := s.reopen(v); err != nil {
 		return err
 	}
+	s.removeDone()
 	if undone > 0 {
-		first := s.segments[0]
-		s.cursor = &cursor{segment: first, at: fileHeaderSize}
+		s.cursor = &cursor{segment: s.segments[0], at: fileHeaderSize}
 		s.logger.Info("the spool holds batches of an earlier run", "dir", s.options.Dir, "batches", undone, "recordBatchesInDoubt", len(s.reopening.list))
 		s.metrics.replayed.Add(float64(undone))
 	}
-	if err := s.activate(); err != nil && !isFull(err) {
-		return err
-	}
-	s.removeDone()
-	return nil
-}
-
-// cutOff removes what an interrupted writing left behind.
-func (s *Spool) cutOff(v *survey) error {
-	for _, name := range v.stale {
-		if err := os.Remove(filepath.Join(s.options.Dir, name)); err != nil {
-			return err
-		}
-	}
-	if v.unborn != "" {
-		if err := os.Remove(v.unborn); err != nil {
-			return err
-		}
-	}
-	if len(v.segments) == 0 {
-		return nil
-	}
-	last := v.segments[len(v.segments)-1]
-	if v.tail != nil {
-		s.logger.Warn("the end of the spool was not written completely, and is cut off; nobody was told that it is there", "file", last.path, "damage", v.tail.describe())
-	}
-	return cut(last.path, last.size)
-}
-
-// cut shortens a file durably. What is preallocated behind its end goes, even
-// where its size stays as it is.
-func cut(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(size)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return s.begin(v)
 }
 
 // keep reports damage and sets it aside. Where that fails, the segments stay

@@ -79,5 +79,5 @@ func (f *feeder) loseLocked(position uint64) {
 		}
 		delete(f.earlier.reopened, position)
 	}
-	f.doneLocked(position, 1)
+	f.doneLocked(position, 0, true)
 }

@@ -16,7 +16,8 @@ import (
 //
 //	data    received (Unix, in nanoseconds), id, idempotency key,
 //	        headers: how many, and of each key, and value length + 1 (0: none) and value,
-//	        length of each record
+//	        length of each record,
+//	        flags: 1 where the client may hold a receipt (not in format version 1)
 //	assign  partition, producer id, epoch, sequence, after, time,
 //	        sections: how many, and of each position (its distance from the one
 //	        before), first record, how many records
@@ -30,9 +31,12 @@ type dataMeta struct {
 	id, key  string
 	headers  []record.Header
 	lengths  []uint32 // valid until the next entry is decoded
+	// acknowledged is that of the batch; true where that isn't known, for then
+	// it is better to deliver twice than not at all.
+	acknowledged bool
 }
 
-// appendDataHead appends the meta of a data entry without the lengths.
+// appendDataHead appends the meta of a data entry up to the lengths.
 func appendDataHead(b []byte, batch *record.Batch) []byte {
 	b = binary.AppendVarint(b, batch.Received.UnixNano())
 	b = appendText(b, batch.ID)
@@ -48,6 +52,16 @@ func appendDataHead(b []byte, batch *record.Batch) []byte {
 		b = append(b, h.Value...)
 	}
 	return b
+}
+
+// flagsSize is how many bytes the meta of a data entry has behind the lengths.
+const flagsSize = 1
+
+func appendFlags(b []byte, batch *record.Batch) []byte {
+	if batch.Acknowledged {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // lengthsSize is how many bytes the lengths of the records take.
@@ -174,6 +188,7 @@ func decodeData(meta []byte, h header, lengths []uint32) (m dataMeta, err error)
 		left -= n
 		m.lengths = append(m.lengths, uint32(n))
 	}
+	m.acknowledged = len(d.rest) == 0 || d.uvarint(1) == 1
 	if err := d.end(); err != nil {
 		return m, err
 	}

@@ -41,7 +41,7 @@ func (e stored) batch(from, to int) (*record.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.Received, b.Headers, b.IdempotencyKey = e.meta.received, e.meta.headers, e.meta.key
+	b.Received, b.Headers, b.IdempotencyKey, b.Acknowledged = e.meta.received, e.meta.headers, e.meta.key, e.meta.acknowledged
 	b.Position, b.FirstRecord = e.position, from
 	return b, nil
 }

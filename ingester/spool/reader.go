@@ -141,7 +141,11 @@ func (r *reader) next(at int64) (found, int64, error) {
 	to := at + h.size()
 	f, err := r.decode(at, h)
 	if err != nil { // of this entry alone, for its length is right
-		return found{}, to, &damageError{damage{from: at, to: to, reason: err.Error()}}
+		torn := r.isZero(to - trailerSize)
+		if torn {
+			to = r.end
+		}
+		return found{}, to, &damageError{damage{from: at, to: to, reason: err.Error(), torn: torn}}
 	}
 	return f, to, nil
 }
@@ -193,7 +197,8 @@ func (r *reader) search(at int64) int64 {
 }
 
 // isZero reports whether there is nothing but zeros from the offset to the
-// end, as where a crash of the machine lost what had not been synced.
+// end, as where a crash of the machine lost what had not been synced, or what
+// was being written stands before what appender.resume has overwritten.
 func (r *reader) isZero(at int64) bool {
 	for at < r.end {
 		b, err := r.read(at, min(pageSize, r.end-at))

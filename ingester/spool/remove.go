@@ -3,20 +3,20 @@ package spool
 import (
 	"fmt"
 	"os"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // removeDone removes the segments from the front of which nothing is needed any
-// more, the directory synced behind each. A failure leaves it for later.
+// more, the directory synced behind each, and gives the journal of their room
+// what it lacks, before others fill it. A failure leaves it for later.
 func (s *Spool) removeDone() {
-	for {
-		first := s.removable()
-		if first == nil {
-			return
-		}
+	for first := s.removable(); first != nil; first = s.removable() {
 		if err := s.remove(first); err != nil {
 			s.trouble.Do(func() { s.logger.Error("segment of the spool can't be removed", "error", err) })
 			return
 		}
+		s.log.replenish()
 		s.mu.Lock()
 		s.segments = s.segments[1:]
 		s.stored -= first.size
@@ -48,5 +48,5 @@ func (s *Spool) remove(done *segment) error {
 	if err := os.Remove(done.path); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("remove segment: %w", err)
 	}
-	return syncDir(s.options.Dir)
+	return durable.SyncDir(s.options.Dir)
 }

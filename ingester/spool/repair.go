@@ -9,6 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // Repair makes the spool at dir one in which everything can be read: damaged
@@ -52,15 +55,15 @@ func repair(dir string, p *printer) error {
 	if v.tail != nil {
 		p.line("cut off the interrupted end of %s: %s", filepath.Base(v.segments[len(v.segments)-1].path), v.tail.describe())
 	}
-	for _, s := range v.segments { // what stands behind the end is void
-		if err := cut(s.path, s.size); err != nil {
+	for _, s := range v.segments {
+		if err := s.cutVoid(); err != nil {
 			return err
 		}
 	}
 	if err := v.rewriteDamaged(p); err != nil {
 		return err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
 	return p.err
@@ -100,11 +103,29 @@ func (v *survey) rewriteDamaged(p *printer) error {
 	return nil
 }
 
+// cutVoid cuts off what stands behind the segment's end, but keeps the room that
+// it has on the disk: it may be all that is left for the journal.
+func (s *segment) cutVoid() error {
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() > s.size {
+		err = f.Truncate(s.size)
+		if room := info.Sys().(*syscall.Stat_t).Blocks * 512; err == nil && room > s.size {
+			err = preallocate(f, s.size, room)
+		}
+		err = errors.Join(err, f.Sync())
+	}
+	return errors.Join(err, f.Close())
+}
+
 // fill puts empty segments where some are missing.
 func (v *survey) fill(number uint64, next *segment) error {
 	for missing := number + 1; missing < next.number; missing++ {
 		h := fileHeader{number: missing, first: next.first, created: next.created}
-		if err := writeDurable(segmentPath(v.dir, missing), h.encode()); err != nil {
+		if err := durable.Overwrite(segmentPath(v.dir, missing), h.encode(), 0o600); err != nil {
 			return err
 		}
 	}
@@ -118,21 +139,10 @@ func (s *segment) rewrite() error {
 		return err
 	}
 	defer func() { _ = source.Close() }()
-	temp := s.path + tempSuffix
-	target, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(target, windowSize)
-	err = s.copySound(w, source)
-	err = errors.Join(err, w.Flush(), target.Sync(), target.Close())
-	if err == nil {
-		err = os.Rename(temp, s.path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(s.path))
-	}
-	return err
+	return durable.Replace(s.path, tempSuffix, func(target io.Writer) error {
+		w := bufio.NewWriterSize(target, windowSize)
+		return errors.Join(s.copySound(w, source), w.Flush())
+	})
 }
 
 // copySound copies the entries that can be read, and puts a gap for each

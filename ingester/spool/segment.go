@@ -14,8 +14,9 @@ import (
 )
 
 // formatVersion is the version of the segments that this release writes. It
-// reads this one and the older ones, of which there are none yet.
-const formatVersion = 1
+// reads this one and the older ones: in version 1 the meta of a batch had no
+// flags.
+const formatVersion = 2
 
 // A segment's file begins, in little endian, with
 //
@@ -102,9 +103,11 @@ type segment struct {
 	// the file: what is being written, or what could not be made durable.
 	size int64
 	// data are the positions of its readable data entries, and undone is how
-	// many of these aren't done.
-	data   runs[uint64]
-	undone uint64
+	// many of these aren't done; records is how many records of them aren't.
+	data    runs[uint64]
+	undone  uint64
+	records int64
+	keyed   bool // an entry of an earlier run has an Idempotency-Key
 	// damages are in the order of their place.
 	damages []*damage
 }

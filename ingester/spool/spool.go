@@ -19,8 +19,10 @@ import (
 
 // Queue is where the spool feeds its batches to.
 type Queue interface {
-	// NewAccount returns an account for what is read back from the disk.
-	NewAccount() record.Account
+	// NewQuietAccount returns an account for what is read back from the disk. The
+	// spool asks until there is room, so that what it is refused counts for
+	// nothing.
+	NewQuietAccount() record.Account
 	// MaxBytes is how many bytes one account can hold.
 	MaxBytes() int64
 	// Put hands a batch over, for which b.Reserved bytes are reserved.
@@ -35,7 +37,8 @@ type Options struct {
 	// kept free for the journal, so that a full spool can be emptied.
 	MaxBytes int64
 	// Recover, unless it is nil, is called for each batch that comes from the
-	// disk, before it goes on. It may set b.Watcher, and change nothing else.
+	// disk, before it goes on. It may set b.Watcher, and change nothing else. See
+	// also Spool.Keyed.
 	Recover func(b *record.Batch)
 
 	segmentBytes int64 // instead of the default
@@ -67,7 +70,9 @@ type Options struct {
 //     it, and must not go before it. A directory is synced between two.
 //   - A settle entry counts once it is durable, so nothing goes for its sake
 //     that a crash would have asked for.
-//   - A segment of an earlier run is never appended to.
+//   - A segment of an earlier run is never appended to, unless the disk has no
+//     room for a new one, which mustn't keep what is stored from being delivered.
+//     What then stands behind its end is overwritten with zeros first.
 //
 // Opening reads all of it. The tail of the last segment, if its writing was
 // interrupted, is cut off: nobody was told that it is there. Any other damage
@@ -85,7 +90,8 @@ type Options struct {
 //
 // A full disk, or a full spool, refuses batches and nothing else: a part of the
 // active segment is preallocated for the journal, without which nothing could
-// be delivered and no room would ever come.
+// be delivered and no room would ever come. That reserve outlives the process,
+// however it ends, while anything isn't delivered.
 type Spool struct {
 	options Options
 	queue   Queue
@@ -138,7 +144,7 @@ func open(options Options, queue Queue, logger *slog.Logger, reg prometheus.Regi
 		return nil, err
 	}
 	s := &Spool{
-		options: options, queue: queue, account: queue.NewAccount(), logger: logger, lock: held, share: queue.MaxBytes() / 2,
+		options: options, queue: queue, account: queue.NewQuietAccount(), logger: logger, lock: held, share: queue.MaxBytes() / 2,
 		metrics: newMetrics(),
 		trouble: rate.Sometimes{First: 1, Interval: logInterval},
 		wake:    make(chan struct{}, 1),
@@ -182,12 +188,17 @@ func (s *Spool) Drain(ctx context.Context) error {
 	}
 }
 
-// Close lets go of the directory. Run must have returned, if it was called.
+// Close lets go of the directory. Run must have returned, if it was called. As
+// long as something isn't delivered the journal's reserve stays on the disk.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	s.closed = true
+	undone := s.undoneLocked()
 	s.mu.Unlock()
-	s.log.release()
+	if undone == 0 {
+		s.log.release()
+	}
+	s.log.leave()
 	return s.lock.Close()
 }
 
@@ -196,4 +207,16 @@ func (s *Spool) left() (batches uint64, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.undoneLocked(), s.stored
+}
+
+// PendingRecords is how many records of the spool are neither in Kafka nor
+// dead-lettered. Those that the disk has lost count until all of their segment
+// is done.
+func (s *Spool) PendingRecords() (records int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, segment := range s.segments {
+		records += max(0, segment.records)
+	}
+	return records
 }

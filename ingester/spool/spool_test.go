@@ -426,7 +426,7 @@ func TestOpenRefuses(t *testing.T) {
 			b[8]++
 			copy(b[12:], crcOf(b[:12]))
 			return os.WriteFile(segmentPath(dir, 1), b, 0o600)
-		}, "00000000000000000001.segment has format version 2, but this release reads versions up to 1: run the release that wrote it"},
+		}, "00000000000000000001.segment has format version 3, but this release reads versions up to 2: run the release that wrote it"},
 		"a file in its place":               {func(dir string) error { return errors.Join(os.Remove(dir), os.WriteFile(dir, nil, 0o600)) }, "not a directory"},
 		"a folder in the place of the lock": {func(dir string) error { return os.Mkdir(filepath.Join(dir, lockName), 0o700) }, "is a directory"},
 	} {

@@ -169,10 +169,17 @@ func (v *survey) entry(s *segment, f found) {
 	switch f.kind {
 	case kindData:
 		s.data = s.data.add(f.position, f.position+1)
+		s.records += int64(f.records)
+		s.keyed = s.keyed || f.data.key != ""
 		v.next = f.position + 1
 	case kindAssign:
 		v.assign(f.assign)
 	case kindSettle:
+		for _, section := range f.settle {
+			if s := v.segmentOf(section.Position); s != nil {
+				s.records -= int64(v.unsettled(section))
+			}
+		}
 		v.settle(f.settle)
 	}
 }
@@ -184,6 +191,9 @@ func (v *survey) count() (undone uint64, incomplete []openAssignment) {
 		s.undone = 0
 		for _, one := range s.data {
 			s.undone += one.to - one.from - v.settled.size(one.from, one.to)
+		}
+		if s.undone == 0 {
+			s.records = 0
 		}
 		undone += s.undone
 	}

@@ -162,7 +162,7 @@ func (s *Spool) headerOf(b *record.Batch) header {
 	var space [256]byte
 	head := len(appendDataHead(space[:0], b))
 	return header{
-		kind: kindData, meta: uint32(head + lengthsSize(b)), data: uint32(b.Bytes()), records: uint32(b.Len()),
+		kind: kindData, meta: uint32(head + lengthsSize(b) + flagsSize), data: uint32(b.Bytes()), records: uint32(b.Len()),
 	}
 }
 

@@ -17,6 +17,9 @@ const module = "github.com/logpipeline/logpipeline/"
 // meet only in the package ingester.
 var dataPath = []string{"ingester/record", "ingester/config", "ingester/kafka", "ingester/signal"}
 
+// onDisk is for those that keep files of their own.
+var onDisk = append([]string{"ingester/durable"}, dataPath...)
+
 // mayImport says, by folder, which packages of this module a package may
 // import. The longest folder that matches a package counts; a package that no
 // folder matches is a mistake, so that a new one has to be placed. A folder
@@ -33,17 +36,19 @@ var mayImport = map[string][]string{
 	"ingester/config":       {},
 	"ingester/record":       {},
 	"ingester/signal":       {},
-	"ingester/kafka":        {"ingester/config", "ingester/record"},
+	"ingester/kafka":        {"ingester/config", "ingester/record", "ingester/mounted"},
 	"ingester/mounted":      {},
+	"ingester/durable":      {},
 	"ingester/http1":        {},
 	"ingester/aggregate":    dataPath,
 	"ingester/httpapi":      append([]string{"ingester/mounted"}, dataPath...),
 	"ingester/queue":        dataPath,
-	"ingester/spool":        dataPath,
-	"ingester/deadletter":   dataPath,
+	"ingester/spool":        onDisk,
+	"ingester/journal":      onDisk,
+	"ingester/deadletter":   onDisk,
 	"ingester/producer":     dataPath,
 	"ingester/consumer":     dataPath,
-	"ingester/segment":      dataPath,
+	"ingester/segment":      onDisk,
 	"hack":                  {"test/e2e/scenario"},
 	"hack/configdoc":        {"ingester/config"},
 	"bench":                 {"bench", "ingester"},

@@ -32,28 +32,64 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=ingest.logpipeline.io, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AggregationSpec"):
+		return &apiv1alpha1.AggregationSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AuthenticationSpec"):
+		return &apiv1alpha1.AuthenticationSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CASecretReference"):
+		return &apiv1alpha1.CASecretReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClientCertificatesSpec"):
+		return &apiv1alpha1.ClientCertificatesSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConsumerAutoScaling"):
+		return &apiv1alpha1.ConsumerAutoScalingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConsumerScalingSpec"):
+		return &apiv1alpha1.ConsumerScalingSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConsumerSpec"):
 		return &apiv1alpha1.ConsumerSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConsumerStatus"):
 		return &apiv1alpha1.ConsumerStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ConsumerTarget"):
+		return &apiv1alpha1.ConsumerTargetApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DeadLetterSpec"):
+		return &apiv1alpha1.DeadLetterSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("DeadLetterTopicSpec"):
+		return &apiv1alpha1.DeadLetterTopicSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("DrainSpec"):
 		return &apiv1alpha1.DrainSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EphemeralStorage"):
 		return &apiv1alpha1.EphemeralStorageApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FixedScaling"):
 		return &apiv1alpha1.FixedScalingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IngesterAutoScaling"):
+		return &apiv1alpha1.IngesterAutoScalingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IngesterScalingSpec"):
+		return &apiv1alpha1.IngesterScalingSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IngesterSpec"):
 		return &apiv1alpha1.IngesterSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IngesterStatus"):
 		return &apiv1alpha1.IngesterStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IngesterTLSSpec"):
+		return &apiv1alpha1.IngesterTLSSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KafkaSASLSpec"):
+		return &apiv1alpha1.KafkaSASLSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KafkaSecuritySpec"):
+		return &apiv1alpha1.KafkaSecuritySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("KafkaSpec"):
 		return &apiv1alpha1.KafkaSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KafkaTLSSpec"):
+		return &apiv1alpha1.KafkaTLSSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LogPipeline"):
 		return &apiv1alpha1.LogPipelineApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LogPipelineSpec"):
 		return &apiv1alpha1.LogPipelineSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LogPipelineStatus"):
 		return &apiv1alpha1.LogPipelineStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("NetworkPolicySpec"):
+		return &apiv1alpha1.NetworkPolicySpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ObjectStoreStorage"):
+		return &apiv1alpha1.ObjectStoreStorageApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ObservedStatus"):
+		return &apiv1alpha1.ObservedStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PersistentVolumeClaimStorage"):
 		return &apiv1alpha1.PersistentVolumeClaimStorageApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodSpec"):
@@ -66,10 +102,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RequestLimitsSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResourcesSpec"):
 		return &apiv1alpha1.ResourcesSpecApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("ScalingSpec"):
-		return &apiv1alpha1.ScalingSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("RetentionSpec"):
+		return &apiv1alpha1.RetentionSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SchedulingSpec"):
+		return &apiv1alpha1.SchedulingSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretReference"):
+		return &apiv1alpha1.SecretReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SegmentSpec"):
 		return &apiv1alpha1.SegmentSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SpoolSpec"):
+		return &apiv1alpha1.SpoolSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StorageSpec"):
 		return &apiv1alpha1.StorageSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TopicSpec"):

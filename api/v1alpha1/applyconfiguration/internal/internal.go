@@ -39,28 +39,186 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.Acknowledge
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.AggregationSpec
+  map:
+    fields:
+    - name: groupBy
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: maxGroups
+      type:
+        scalar: numeric
+    - name: numeric
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: quantiles
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: windowSeconds
+      type:
+        scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.AnnotationValue
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.AuthenticationSpec
+  map:
+    fields:
+    - name: basicSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+    - name: bearerTokensSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+    - name: clientCertificates
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ClientCertificatesSpec
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.CASecretReference
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ClientCertificatesSpec
+  map:
+    fields:
+    - name: allowedNames
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: caSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.CASecretReference
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerAutoScaling
+  map:
+    fields:
+    - name: maxReplicas
+      type:
+        scalar: numeric
+    - name: minReplicas
+      type:
+        scalar: numeric
+    - name: stabilizationWindowSeconds
+      type:
+        scalar: numeric
+    - name: targetCPUPercent
+      type:
+        scalar: numeric
+    - name: targets
+      type:
+        list:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerTarget
+          elementRelationship: associative
+          keys:
+          - type
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerScalingSpec
+  map:
+    fields:
+    - name: auto
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerAutoScaling
+    - name: fixed
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerSpec
   map:
     fields:
+    - name: drainOnDelete
+      type:
+        scalar: boolean
+    - name: drainTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: fetchMaxBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: fetchMaxTotalBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: group
       type:
         scalar: string
+    - name: onLoss
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.OnLoss
     - name: pod
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.PodSpec
     - name: scaling
       type:
-        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ScalingSpec
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerScalingSpec
+    - name: sessionTimeoutSeconds
+      type:
+        scalar: numeric
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerStatus
   map:
     fields:
     - name: group
       type:
         scalar: string
+    - name: ready
+      type:
+        scalar: string
     - name: readyReplicas
       type:
         scalar: numeric
     - name: replicas
+      type:
+        scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerTarget
+  map:
+    fields:
+    - name: type
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerTargetType
+    - name: value
+      type:
+        scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerTargetType
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.DeadLetterSpec
+  map:
+    fields:
+    - name: maxBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: topic
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.DeadLetterTopicSpec
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.DeadLetterTopicSpec
+  map:
+    fields:
+    - name: config
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.TopicConfigValue
+    - name: management
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.TopicManagement
+      default: Managed
+    - name: name
+      type:
+        scalar: string
+    - name: partitions
+      type:
+        scalar: numeric
+    - name: replicationFactor
       type:
         scalar: numeric
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.DrainSpec
@@ -84,9 +242,43 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: replicas
       type:
         scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterAutoScaling
+  map:
+    fields:
+    - name: maxReplicas
+      type:
+        scalar: numeric
+    - name: minReplicas
+      type:
+        scalar: numeric
+    - name: queueTargetPercent
+      type:
+        scalar: numeric
+    - name: stabilizationWindowSeconds
+      type:
+        scalar: numeric
+    - name: targetCPUPercent
+      type:
+        scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterScalingSpec
+  map:
+    fields:
+    - name: auto
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterAutoScaling
+    - name: fixed
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterSpec
   map:
     fields:
+    - name: acknowledge
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.Acknowledge
+      default: Produced
+    - name: authentication
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.AuthenticationSpec
     - name: drain
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.DrainSpec
@@ -104,25 +296,78 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.RequestLimitsSpec
     - name: scaling
       type:
-        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ScalingSpec
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterScalingSpec
+    - name: spool
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SpoolSpec
+    - name: tls
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterTLSSpec
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterStatus
   map:
     fields:
+    - name: ready
+      type:
+        scalar: string
     - name: readyReplicas
       type:
         scalar: numeric
     - name: replicas
       type:
         scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterTLSSpec
+  map:
+    fields:
+    - name: certSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSASLSpec
+  map:
+    fields:
+    - name: credentialsSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+    - name: mechanism
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SASLMechanism
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSecuritySpec
+  map:
+    fields:
+    - name: sasl
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSASLSpec
+    - name: tls
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaTLSSpec
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSpec
   map:
     fields:
+    - name: adminSecurity
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSecuritySpec
     - name: bootstrapServers
       type:
         list:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: security
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSecuritySpec
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaTLSSpec
+  map:
+    fields:
+    - name: caSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.CASecretReference
+    - name: clientCertSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+    - name: serverName
+      type:
+        scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.LabelValue
+  scalar: string
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.LogPipeline
   map:
     fields:
@@ -144,10 +389,16 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.LogPipelineSpec
   map:
     fields:
+    - name: aggregation
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.AggregationSpec
     - name: consumer
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerSpec
       default: {}
+    - name: deadLetter
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.DeadLetterSpec
     - name: ingester
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterSpec
@@ -155,6 +406,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: kafka
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.KafkaSpec
+    - name: networkPolicy
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.NetworkPolicySpec
     - name: storage
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.StorageSpec
@@ -187,12 +441,79 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ingester
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterStatus
+    - name: observed
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ObservedStatus
     - name: observedGeneration
       type:
         scalar: numeric
     - name: topic
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.TopicStatus
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.NetworkPolicyManagement
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.NetworkPolicySpec
+  map:
+    fields:
+    - name: egress
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyEgressRule
+          elementRelationship: atomic
+    - name: ingressFrom
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPeer
+          elementRelationship: atomic
+    - name: management
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.NetworkPolicyManagement
+      default: Managed
+    - name: metricsFrom
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPeer
+          elementRelationship: atomic
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ObjectStoreStorage
+  map:
+    fields:
+    - name: credentialsSecretRef
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+    - name: serviceAccountAnnotations
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.AnnotationValue
+    - name: url
+      type:
+        scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ObservedStatus
+  map:
+    fields:
+    - name: arrivalRecordsPerSecond
+      type:
+        scalar: numeric
+    - name: at
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: delaySeconds
+      type:
+        scalar: numeric
+    - name: drainRecordsPerSecond
+      type:
+        scalar: numeric
+    - name: drainedInSeconds
+      type:
+        scalar: numeric
+    - name: lagRecords
+      type:
+        scalar: numeric
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.OnLoss
+  scalar: string
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.PersistentVolumeClaimStorage
   map:
     fields:
@@ -202,21 +523,62 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.PodSpec
   map:
     fields:
+    - name: annotations
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.AnnotationValue
+    - name: labels
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.LabelValue
     - name: resources
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ResourcesSpec
+    - name: scheduling
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SchedulingSpec
+    - name: serviceAccountAnnotations
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.AnnotationValue
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ProducerCompression
+  scalar: string
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.ProducerSpec
   map:
     fields:
+    - name: batchBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
     - name: batchMaxDelayMilliseconds
       type:
         scalar: numeric
     - name: batchRecords
       type:
         scalar: numeric
+    - name: compression
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ProducerCompression
+    - name: compressionLevel
+      type:
+        scalar: numeric
     - name: deliveryTimeoutSeconds
       type:
         scalar: numeric
+    - name: headers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: keyField
+      type:
+        scalar: string
+    - name: requiredAcks
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.RequiredAcks
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.QueueSpec
   map:
     fields:
@@ -226,12 +588,29 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.RequestLimitsSpec
   map:
     fields:
+    - name: bodyTimeoutSeconds
+      type:
+        scalar: numeric
     - name: maxBodyBytes
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: maxConnections
+      type:
+        scalar: numeric
+    - name: maxDepth
+      type:
+        scalar: numeric
+    - name: maxInFlight
+      type:
+        scalar: numeric
     - name: maxRecordBytes
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: minBodyBytesPerSecond
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.RequiredAcks
+  scalar: string
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.ResourcesSpec
   map:
     fields:
@@ -241,18 +620,63 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: requests
       type:
         namedType: io.k8s.api.core.v1.ResourceList
-- name: com.github.logpipeline.logpipeline.api.v1alpha1.ScalingSpec
-  map:
-    fields:
-    - name: fixed
-      type:
-        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling
-- name: com.github.logpipeline.logpipeline.api.v1alpha1.SegmentSpec
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.RetentionSpec
   map:
     fields:
     - name: maxAgeSeconds
       type:
         scalar: numeric
+    - name: maxBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SASLMechanism
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SchedulingSpec
+  map:
+    fields:
+    - name: affinity
+      type:
+        namedType: io.k8s.api.core.v1.Affinity
+    - name: nodeSelector
+      type:
+        map:
+          elementType:
+            namedType: com.github.logpipeline.logpipeline.api.v1alpha1.LabelValue
+    - name: priorityClassName
+      type:
+        scalar: string
+    - name: tolerations
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.Toleration
+          elementRelationship: atomic
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SecretReference
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SegmentCompression
+  scalar: string
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SegmentSpec
+  map:
+    fields:
+    - name: compression
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SegmentCompression
+    - name: maxAgeSeconds
+      type:
+        scalar: numeric
+    - name: maxBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: maxOpenBytes
+      type:
+        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.SpoolSpec
+  map:
+    fields:
     - name: maxBytes
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
@@ -262,9 +686,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: ephemeral
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.EphemeralStorage
+    - name: objectStore
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ObjectStoreStorage
     - name: persistentVolumeClaim
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.PersistentVolumeClaimStorage
+    - name: retention
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.RetentionSpec
     - name: segment
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.SegmentSpec
@@ -322,10 +752,230 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: partitions
       type:
         scalar: numeric
+- name: io.k8s.api.core.v1.Affinity
+  map:
+    fields:
+    - name: nodeAffinity
+      type:
+        namedType: io.k8s.api.core.v1.NodeAffinity
+    - name: podAffinity
+      type:
+        namedType: io.k8s.api.core.v1.PodAffinity
+    - name: podAntiAffinity
+      type:
+        namedType: io.k8s.api.core.v1.PodAntiAffinity
+- name: io.k8s.api.core.v1.NodeAffinity
+  map:
+    fields:
+    - name: preferredDuringSchedulingIgnoredDuringExecution
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.PreferredSchedulingTerm
+          elementRelationship: atomic
+    - name: requiredDuringSchedulingIgnoredDuringExecution
+      type:
+        namedType: io.k8s.api.core.v1.NodeSelector
+- name: io.k8s.api.core.v1.NodeSelector
+  map:
+    fields:
+    - name: nodeSelectorTerms
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.NodeSelectorTerm
+          elementRelationship: atomic
+    elementRelationship: atomic
+- name: io.k8s.api.core.v1.NodeSelectorOperator
+  scalar: string
+- name: io.k8s.api.core.v1.NodeSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.api.core.v1.NodeSelectorOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: io.k8s.api.core.v1.NodeSelectorTerm
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.NodeSelectorRequirement
+          elementRelationship: atomic
+    - name: matchFields
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.NodeSelectorRequirement
+          elementRelationship: atomic
+    elementRelationship: atomic
+- name: io.k8s.api.core.v1.PodAffinity
+  map:
+    fields:
+    - name: preferredDuringSchedulingIgnoredDuringExecution
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.WeightedPodAffinityTerm
+          elementRelationship: atomic
+    - name: requiredDuringSchedulingIgnoredDuringExecution
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.PodAffinityTerm
+          elementRelationship: atomic
+- name: io.k8s.api.core.v1.PodAffinityTerm
+  map:
+    fields:
+    - name: labelSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: matchLabelKeys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: mismatchLabelKeys
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: namespaceSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: topologyKey
+      type:
+        scalar: string
+- name: io.k8s.api.core.v1.PodAntiAffinity
+  map:
+    fields:
+    - name: preferredDuringSchedulingIgnoredDuringExecution
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.WeightedPodAffinityTerm
+          elementRelationship: atomic
+    - name: requiredDuringSchedulingIgnoredDuringExecution
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.core.v1.PodAffinityTerm
+          elementRelationship: atomic
+- name: io.k8s.api.core.v1.PreferredSchedulingTerm
+  map:
+    fields:
+    - name: preference
+      type:
+        namedType: io.k8s.api.core.v1.NodeSelectorTerm
+    - name: weight
+      type:
+        scalar: numeric
+- name: io.k8s.api.core.v1.Protocol
+  scalar: string
 - name: io.k8s.api.core.v1.ResourceList
   map:
     elementType:
       namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: io.k8s.api.core.v1.TaintEffect
+  scalar: string
+- name: io.k8s.api.core.v1.Toleration
+  map:
+    fields:
+    - name: effect
+      type:
+        namedType: io.k8s.api.core.v1.TaintEffect
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.api.core.v1.TolerationOperator
+    - name: tolerationSeconds
+      type:
+        scalar: numeric
+    - name: value
+      type:
+        scalar: string
+- name: io.k8s.api.core.v1.TolerationOperator
+  scalar: string
+- name: io.k8s.api.core.v1.WeightedPodAffinityTerm
+  map:
+    fields:
+    - name: podAffinityTerm
+      type:
+        namedType: io.k8s.api.core.v1.PodAffinityTerm
+    - name: weight
+      type:
+        scalar: numeric
+- name: io.k8s.api.networking.v1.IPBlock
+  map:
+    fields:
+    - name: cidr
+      type:
+        scalar: string
+    - name: except
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+- name: io.k8s.api.networking.v1.NetworkPolicyEgressRule
+  map:
+    fields:
+    - name: ports
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPort
+          elementRelationship: atomic
+    - name: to
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.api.networking.v1.NetworkPolicyPeer
+          elementRelationship: atomic
+- name: io.k8s.api.networking.v1.NetworkPolicyPeer
+  map:
+    fields:
+    - name: ipBlock
+      type:
+        namedType: io.k8s.api.networking.v1.IPBlock
+    - name: namespaceSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+    - name: podSelector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: io.k8s.api.networking.v1.NetworkPolicyPort
+  map:
+    fields:
+    - name: endPort
+      type:
+        scalar: numeric
+    - name: port
+      type:
+        namedType: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+    - name: protocol
+      type:
+        namedType: io.k8s.api.core.v1.Protocol
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity
   scalar: untyped
   list:
@@ -371,6 +1021,38 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
+    elementRelationship: atomic
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+  scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
   map:
     fields:
@@ -486,6 +1168,16 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: untyped
 - name: io.k8s.apimachinery.pkg.types.UID
   scalar: string
+- name: io.k8s.apimachinery.pkg.util.intstr.IntOrString
+  scalar: untyped
+  list:
+    elementType:
+      namedType: __untyped_atomic_
+    elementRelationship: atomic
+  map:
+    elementType:
+      namedType: __untyped_deduced_
+    elementRelationship: separable
 - name: __untyped_atomic_
   scalar: untyped
   list:

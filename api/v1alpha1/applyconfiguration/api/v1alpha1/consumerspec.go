@@ -18,6 +18,11 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
+	resource "k8s.io/apimachinery/pkg/api/resource"
+)
+
 // ConsumerSpecApplyConfiguration represents a declarative configuration of the ConsumerSpec type for use
 // with apply.
 //
@@ -26,9 +31,29 @@ type ConsumerSpecApplyConfiguration struct {
 	// group is the Kafka consumer group. Left out, it is logpipeline.<topic>.
 	// Immutable.
 	Group *string `json:"group,omitempty"`
+	// onLoss is Stop, or RecordGap: when records are gone before they were
+	// stored, such as by the topic's retention, their partition stops until
+	// somebody decides, or the offsets are written down as a gap.
+	OnLoss *apiv1alpha1.OnLoss `json:"onLoss,omitempty"`
+	// sessionTimeoutSeconds is after how long without a sign of life the other
+	// consumers take a pod's partitions over. The brokers bound it, to 6 to
+	// 1800 unless configured otherwise.
+	SessionTimeoutSeconds *int32 `json:"sessionTimeoutSeconds,omitempty"`
+	// fetchMaxBytes bounds one fetch of one partition, such as 4Mi.
+	FetchMaxBytes *resource.Quantity `json:"fetchMaxBytes,omitempty"`
+	// fetchMaxTotalBytes bounds what one pod has fetched and not yet written,
+	// of all its partitions, such as 64Mi. The pods' memory limit is derived
+	// from it.
+	FetchMaxTotalBytes *resource.Quantity `json:"fetchMaxTotalBytes,omitempty"`
+	// drainTimeoutSeconds bounds the last seal of a pod that is told to stop.
+	// The pod's grace period is derived from it.
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
+	// drainOnDelete has a LogPipeline that is deleted stay until what is in
+	// the topic is stored, for a bounded time.
+	DrainOnDelete *bool `json:"drainOnDelete,omitempty"`
 	// scaling says how many pods run. Left out: 1. More than the topic has
 	// partitions stand idle.
-	Scaling *ScalingSpecApplyConfiguration `json:"scaling,omitempty"`
+	Scaling *ConsumerScalingSpecApplyConfiguration `json:"scaling,omitempty"`
 	// pod shapes the pods.
 	Pod *PodSpecApplyConfiguration `json:"pod,omitempty"`
 }
@@ -47,10 +72,58 @@ func (b *ConsumerSpecApplyConfiguration) WithGroup(value string) *ConsumerSpecAp
 	return b
 }
 
+// WithOnLoss sets the OnLoss field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OnLoss field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithOnLoss(value apiv1alpha1.OnLoss) *ConsumerSpecApplyConfiguration {
+	b.OnLoss = &value
+	return b
+}
+
+// WithSessionTimeoutSeconds sets the SessionTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SessionTimeoutSeconds field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithSessionTimeoutSeconds(value int32) *ConsumerSpecApplyConfiguration {
+	b.SessionTimeoutSeconds = &value
+	return b
+}
+
+// WithFetchMaxBytes sets the FetchMaxBytes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FetchMaxBytes field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithFetchMaxBytes(value resource.Quantity) *ConsumerSpecApplyConfiguration {
+	b.FetchMaxBytes = &value
+	return b
+}
+
+// WithFetchMaxTotalBytes sets the FetchMaxTotalBytes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FetchMaxTotalBytes field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithFetchMaxTotalBytes(value resource.Quantity) *ConsumerSpecApplyConfiguration {
+	b.FetchMaxTotalBytes = &value
+	return b
+}
+
+// WithDrainTimeoutSeconds sets the DrainTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainTimeoutSeconds field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithDrainTimeoutSeconds(value int32) *ConsumerSpecApplyConfiguration {
+	b.DrainTimeoutSeconds = &value
+	return b
+}
+
+// WithDrainOnDelete sets the DrainOnDelete field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainOnDelete field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithDrainOnDelete(value bool) *ConsumerSpecApplyConfiguration {
+	b.DrainOnDelete = &value
+	return b
+}
+
 // WithScaling sets the Scaling field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Scaling field is set to the value of the last call.
-func (b *ConsumerSpecApplyConfiguration) WithScaling(value *ScalingSpecApplyConfiguration) *ConsumerSpecApplyConfiguration {
+func (b *ConsumerSpecApplyConfiguration) WithScaling(value *ConsumerScalingSpecApplyConfiguration) *ConsumerSpecApplyConfiguration {
 	b.Scaling = value
 	return b
 }

@@ -27,6 +27,8 @@ type ConsumerStatusApplyConfiguration struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 	// readyReplicas that are running.
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// ready is readyReplicas of those wanted, for people, such as 2/3.
+	Ready *string `json:"ready,omitempty"`
 	// group is the Kafka consumer group.
 	Group *string `json:"group,omitempty"`
 }
@@ -50,6 +52,14 @@ func (b *ConsumerStatusApplyConfiguration) WithReplicas(value int32) *ConsumerSt
 // If called multiple times, the ReadyReplicas field is set to the value of the last call.
 func (b *ConsumerStatusApplyConfiguration) WithReadyReplicas(value int32) *ConsumerStatusApplyConfiguration {
 	b.ReadyReplicas = &value
+	return b
+}
+
+// WithReady sets the Ready field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Ready field is set to the value of the last call.
+func (b *ConsumerStatusApplyConfiguration) WithReady(value string) *ConsumerStatusApplyConfiguration {
+	b.Ready = &value
 	return b
 }
 

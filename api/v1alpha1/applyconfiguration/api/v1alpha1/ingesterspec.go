@@ -18,22 +18,40 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
+)
+
 // IngesterSpecApplyConfiguration represents a declarative configuration of the IngesterSpec type for use
 // with apply.
 //
 // IngesterSpec configures the pods that take records by HTTP.
 type IngesterSpecApplyConfiguration struct {
+	// acknowledge says what has become of the records of a request when it is
+	// answered: Produced, all in-sync replicas of Kafka have them, or Queued,
+	// they are in the pod's spool, or, without one, in its memory. A client
+	// may ask for more, never for less.
+	Acknowledge *apiv1alpha1.Acknowledge `json:"acknowledge,omitempty"`
 	// queue bounds what waits for Kafka in one pod.
 	Queue *QueueSpecApplyConfiguration `json:"queue,omitempty"`
+	// spool is the write-ahead log, on the pod's disk, of what is acknowledged
+	// as Queued. Left out: none, and what is queued is in memory alone.
+	Spool *SpoolSpecApplyConfiguration `json:"spool,omitempty"`
 	// producer says how records are grouped for Kafka.
 	Producer *ProducerSpecApplyConfiguration `json:"producer,omitempty"`
-	// requestLimits bound one request.
+	// requestLimits bound one request, and how many there are at once.
 	RequestLimits *RequestLimitsSpecApplyConfiguration `json:"requestLimits,omitempty"`
+	// authentication says who may send records: whoever satisfies one of what
+	// is given here; everybody, where nothing is.
+	Authentication *AuthenticationSpecApplyConfiguration `json:"authentication,omitempty"`
+	// tls serves HTTPS; {} takes the Secret <name of the LogPipeline>-tls. Left
+	// out: plain HTTP.
+	TLS *IngesterTLSSpecApplyConfiguration `json:"tls,omitempty"`
 	// drain is what a pod does once it is told to stop. The pod's grace
 	// period is derived from it.
 	Drain *DrainSpecApplyConfiguration `json:"drain,omitempty"`
 	// scaling says how many pods run. Left out: 2.
-	Scaling *ScalingSpecApplyConfiguration `json:"scaling,omitempty"`
+	Scaling *IngesterScalingSpecApplyConfiguration `json:"scaling,omitempty"`
 	// pod shapes the pods.
 	Pod *PodSpecApplyConfiguration `json:"pod,omitempty"`
 }
@@ -44,11 +62,27 @@ func IngesterSpec() *IngesterSpecApplyConfiguration {
 	return &IngesterSpecApplyConfiguration{}
 }
 
+// WithAcknowledge sets the Acknowledge field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Acknowledge field is set to the value of the last call.
+func (b *IngesterSpecApplyConfiguration) WithAcknowledge(value apiv1alpha1.Acknowledge) *IngesterSpecApplyConfiguration {
+	b.Acknowledge = &value
+	return b
+}
+
 // WithQueue sets the Queue field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Queue field is set to the value of the last call.
 func (b *IngesterSpecApplyConfiguration) WithQueue(value *QueueSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
 	b.Queue = value
+	return b
+}
+
+// WithSpool sets the Spool field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Spool field is set to the value of the last call.
+func (b *IngesterSpecApplyConfiguration) WithSpool(value *SpoolSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
+	b.Spool = value
 	return b
 }
 
@@ -68,6 +102,22 @@ func (b *IngesterSpecApplyConfiguration) WithRequestLimits(value *RequestLimitsS
 	return b
 }
 
+// WithAuthentication sets the Authentication field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Authentication field is set to the value of the last call.
+func (b *IngesterSpecApplyConfiguration) WithAuthentication(value *AuthenticationSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
+	b.Authentication = value
+	return b
+}
+
+// WithTLS sets the TLS field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TLS field is set to the value of the last call.
+func (b *IngesterSpecApplyConfiguration) WithTLS(value *IngesterTLSSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
+	b.TLS = value
+	return b
+}
+
 // WithDrain sets the Drain field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Drain field is set to the value of the last call.
@@ -79,7 +129,7 @@ func (b *IngesterSpecApplyConfiguration) WithDrain(value *DrainSpecApplyConfigur
 // WithScaling sets the Scaling field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Scaling field is set to the value of the last call.
-func (b *IngesterSpecApplyConfiguration) WithScaling(value *ScalingSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
+func (b *IngesterSpecApplyConfiguration) WithScaling(value *IngesterScalingSpecApplyConfiguration) *IngesterSpecApplyConfiguration {
 	b.Scaling = value
 	return b
 }

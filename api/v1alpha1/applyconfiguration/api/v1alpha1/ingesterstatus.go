@@ -27,6 +27,8 @@ type IngesterStatusApplyConfiguration struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 	// readyReplicas that take requests.
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// ready is readyReplicas of those wanted, for people, such as 2/3.
+	Ready *string `json:"ready,omitempty"`
 }
 
 // IngesterStatusApplyConfiguration constructs a declarative configuration of the IngesterStatus type for use with
@@ -48,5 +50,13 @@ func (b *IngesterStatusApplyConfiguration) WithReplicas(value int32) *IngesterSt
 // If called multiple times, the ReadyReplicas field is set to the value of the last call.
 func (b *IngesterStatusApplyConfiguration) WithReadyReplicas(value int32) *IngesterStatusApplyConfiguration {
 	b.ReadyReplicas = &value
+	return b
+}
+
+// WithReady sets the Ready field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Ready field is set to the value of the last call.
+func (b *IngesterStatusApplyConfiguration) WithReady(value string) *IngesterStatusApplyConfiguration {
+	b.Ready = &value
 	return b
 }

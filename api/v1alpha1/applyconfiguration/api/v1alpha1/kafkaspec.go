@@ -26,6 +26,12 @@ type KafkaSpecApplyConfiguration struct {
 	// bootstrapServers are 1 to 16 addresses, host:port, through which the
 	// cluster is discovered.
 	BootstrapServers []string `json:"bootstrapServers,omitempty"`
+	// security of the connections of the pipeline's pods. Left out: plain text
+	// without authentication.
+	Security *KafkaSecuritySpecApplyConfiguration `json:"security,omitempty"`
+	// adminSecurity is that of the operator's connections, which create and
+	// configure topics. Left out, or empty: as security.
+	AdminSecurity *KafkaSecuritySpecApplyConfiguration `json:"adminSecurity,omitempty"`
 }
 
 // KafkaSpecApplyConfiguration constructs a declarative configuration of the KafkaSpec type for use with
@@ -41,5 +47,21 @@ func (b *KafkaSpecApplyConfiguration) WithBootstrapServers(values ...string) *Ka
 	for i := range values {
 		b.BootstrapServers = append(b.BootstrapServers, values[i])
 	}
+	return b
+}
+
+// WithSecurity sets the Security field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Security field is set to the value of the last call.
+func (b *KafkaSpecApplyConfiguration) WithSecurity(value *KafkaSecuritySpecApplyConfiguration) *KafkaSpecApplyConfiguration {
+	b.Security = value
+	return b
+}
+
+// WithAdminSecurity sets the AdminSecurity field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AdminSecurity field is set to the value of the last call.
+func (b *KafkaSpecApplyConfiguration) WithAdminSecurity(value *KafkaSecuritySpecApplyConfiguration) *KafkaSpecApplyConfiguration {
+	b.AdminSecurity = value
 	return b
 }

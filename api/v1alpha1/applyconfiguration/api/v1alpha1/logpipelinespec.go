@@ -31,12 +31,21 @@ type LogPipelineSpecApplyConfiguration struct {
 	Kafka *KafkaSpecApplyConfiguration `json:"kafka,omitempty"`
 	// topic is the Kafka topic between ingesters and consumers.
 	Topic *TopicSpecApplyConfiguration `json:"topic,omitempty"`
+	// deadLetter says where records go that cannot be delivered and whose
+	// client cannot be told any more.
+	DeadLetter *DeadLetterSpecApplyConfiguration `json:"deadLetter,omitempty"`
 	// ingester configures the pods that take records by HTTP.
 	Ingester *IngesterSpecApplyConfiguration `json:"ingester,omitempty"`
 	// consumer configures the pods that store records.
 	Consumer *ConsumerSpecApplyConfiguration `json:"consumer,omitempty"`
 	// storage is where and how records are stored.
 	Storage *StorageSpecApplyConfiguration `json:"storage,omitempty"`
+	// aggregation says what is counted of the records that are stored. Left
+	// out: nothing.
+	Aggregation *AggregationSpecApplyConfiguration `json:"aggregation,omitempty"`
+	// networkPolicy says who may open connections to the pods, and to whom
+	// they may.
+	NetworkPolicy *NetworkPolicySpecApplyConfiguration `json:"networkPolicy,omitempty"`
 }
 
 // LogPipelineSpecApplyConfiguration constructs a declarative configuration of the LogPipelineSpec type for use with
@@ -69,6 +78,14 @@ func (b *LogPipelineSpecApplyConfiguration) WithTopic(value *TopicSpecApplyConfi
 	return b
 }
 
+// WithDeadLetter sets the DeadLetter field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DeadLetter field is set to the value of the last call.
+func (b *LogPipelineSpecApplyConfiguration) WithDeadLetter(value *DeadLetterSpecApplyConfiguration) *LogPipelineSpecApplyConfiguration {
+	b.DeadLetter = value
+	return b
+}
+
 // WithIngester sets the Ingester field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Ingester field is set to the value of the last call.
@@ -90,5 +107,21 @@ func (b *LogPipelineSpecApplyConfiguration) WithConsumer(value *ConsumerSpecAppl
 // If called multiple times, the Storage field is set to the value of the last call.
 func (b *LogPipelineSpecApplyConfiguration) WithStorage(value *StorageSpecApplyConfiguration) *LogPipelineSpecApplyConfiguration {
 	b.Storage = value
+	return b
+}
+
+// WithAggregation sets the Aggregation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Aggregation field is set to the value of the last call.
+func (b *LogPipelineSpecApplyConfiguration) WithAggregation(value *AggregationSpecApplyConfiguration) *LogPipelineSpecApplyConfiguration {
+	b.Aggregation = value
+	return b
+}
+
+// WithNetworkPolicy sets the NetworkPolicy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the NetworkPolicy field is set to the value of the last call.
+func (b *LogPipelineSpecApplyConfiguration) WithNetworkPolicy(value *NetworkPolicySpecApplyConfiguration) *LogPipelineSpecApplyConfiguration {
+	b.NetworkPolicy = value
 	return b
 }

@@ -38,8 +38,12 @@ type LogPipelineStatusApplyConfiguration struct {
 	Consumer *ConsumerStatusApplyConfiguration `json:"consumer,omitempty"`
 	// endpoint is the URL, within the cluster, to POST records to.
 	Endpoint *string `json:"endpoint,omitempty"`
+	// observed is how far the consumers are behind. It is rounded and written
+	// seldom; the metrics of the operator are exact.
+	Observed *ObservedStatusApplyConfiguration `json:"observed,omitempty"`
 	// conditions of the pipeline: Ready, Reconciling, Stalled, KafkaReachable,
-	// TopicReady, StorageReady, IngesterAvailable, ConsumerAvailable.
+	// TopicReady, StorageReady, IngesterAvailable, ConsumerAvailable,
+	// AutoscalingActive.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
@@ -86,6 +90,14 @@ func (b *LogPipelineStatusApplyConfiguration) WithConsumer(value *ConsumerStatus
 // If called multiple times, the Endpoint field is set to the value of the last call.
 func (b *LogPipelineStatusApplyConfiguration) WithEndpoint(value string) *LogPipelineStatusApplyConfiguration {
 	b.Endpoint = &value
+	return b
+}
+
+// WithObserved sets the Observed field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Observed field is set to the value of the last call.
+func (b *LogPipelineStatusApplyConfiguration) WithObserved(value *ObservedStatusApplyConfiguration) *LogPipelineStatusApplyConfiguration {
+	b.Observed = value
 	return b
 }
 

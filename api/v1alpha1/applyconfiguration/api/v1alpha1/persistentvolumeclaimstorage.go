@@ -24,8 +24,8 @@ package v1alpha1
 // PersistentVolumeClaimStorage stores in a claim.
 type PersistentVolumeClaimStorageApplyConfiguration struct {
 	// claimName is the name of a claim in the same namespace. More than one
-	// consumer needs a claim that several nodes can mount, unless all run on
-	// one node.
+	// consumer needs a claim that several nodes can mount (ReadWriteMany).
+	// Immutable.
 	ClaimName *string `json:"claimName,omitempty"`
 }
 

@@ -18,6 +18,10 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
+)
+
 // PodSpecApplyConfiguration represents a declarative configuration of the PodSpec type for use
 // with apply.
 //
@@ -25,6 +29,15 @@ package v1alpha1
 type PodSpecApplyConfiguration struct {
 	// resources of the pod's container.
 	Resources *ResourcesSpecApplyConfiguration `json:"resources,omitempty"`
+	// scheduling says on which nodes the pods run.
+	Scheduling *SchedulingSpecApplyConfiguration `json:"scheduling,omitempty"`
+	// labels of the pods, beside the operator's own.
+	Labels map[string]apiv1alpha1.LabelValue `json:"labels,omitempty"`
+	// annotations of the pods, beside the operator's own.
+	Annotations map[string]apiv1alpha1.AnnotationValue `json:"annotations,omitempty"`
+	// serviceAccountAnnotations stand on the role's ServiceAccount: by them a
+	// cloud knows which rights the pods have there.
+	ServiceAccountAnnotations map[string]apiv1alpha1.AnnotationValue `json:"serviceAccountAnnotations,omitempty"`
 }
 
 // PodSpecApplyConfiguration constructs a declarative configuration of the PodSpec type for use with
@@ -38,5 +51,55 @@ func PodSpec() *PodSpecApplyConfiguration {
 // If called multiple times, the Resources field is set to the value of the last call.
 func (b *PodSpecApplyConfiguration) WithResources(value *ResourcesSpecApplyConfiguration) *PodSpecApplyConfiguration {
 	b.Resources = value
+	return b
+}
+
+// WithScheduling sets the Scheduling field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Scheduling field is set to the value of the last call.
+func (b *PodSpecApplyConfiguration) WithScheduling(value *SchedulingSpecApplyConfiguration) *PodSpecApplyConfiguration {
+	b.Scheduling = value
+	return b
+}
+
+// WithLabels puts the entries into the Labels field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, the entries provided by each call will be put on the Labels field,
+// overwriting an existing map entries in Labels field with the same key.
+func (b *PodSpecApplyConfiguration) WithLabels(entries map[string]apiv1alpha1.LabelValue) *PodSpecApplyConfiguration {
+	if b.Labels == nil && len(entries) > 0 {
+		b.Labels = make(map[string]apiv1alpha1.LabelValue, len(entries))
+	}
+	for k, v := range entries {
+		b.Labels[k] = v
+	}
+	return b
+}
+
+// WithAnnotations puts the entries into the Annotations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, the entries provided by each call will be put on the Annotations field,
+// overwriting an existing map entries in Annotations field with the same key.
+func (b *PodSpecApplyConfiguration) WithAnnotations(entries map[string]apiv1alpha1.AnnotationValue) *PodSpecApplyConfiguration {
+	if b.Annotations == nil && len(entries) > 0 {
+		b.Annotations = make(map[string]apiv1alpha1.AnnotationValue, len(entries))
+	}
+	for k, v := range entries {
+		b.Annotations[k] = v
+	}
+	return b
+}
+
+// WithServiceAccountAnnotations puts the entries into the ServiceAccountAnnotations field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, the entries provided by each call will be put on the ServiceAccountAnnotations field,
+// overwriting an existing map entries in ServiceAccountAnnotations field with the same key.
+func (b *PodSpecApplyConfiguration) WithServiceAccountAnnotations(entries map[string]apiv1alpha1.AnnotationValue) *PodSpecApplyConfiguration {
+	if b.ServiceAccountAnnotations == nil && len(entries) > 0 {
+		b.ServiceAccountAnnotations = make(map[string]apiv1alpha1.AnnotationValue, len(entries))
+	}
+	for k, v := range entries {
+		b.ServiceAccountAnnotations[k] = v
+	}
 	return b
 }

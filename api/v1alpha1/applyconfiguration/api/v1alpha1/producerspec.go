@@ -18,6 +18,11 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
+	resource "k8s.io/apimachinery/pkg/api/resource"
+)
+
 // ProducerSpecApplyConfiguration represents a declarative configuration of the ProducerSpec type for use
 // with apply.
 //
@@ -25,11 +30,31 @@ package v1alpha1
 type ProducerSpecApplyConfiguration struct {
 	// batchRecords bounds the records of one record batch.
 	BatchRecords *int32 `json:"batchRecords,omitempty"`
+	// batchBytes bounds the encoded bytes of one record batch; a larger record
+	// travels alone. A managed topic's max.message.bytes follows it.
+	BatchBytes *resource.Quantity `json:"batchBytes,omitempty"`
 	// batchMaxDelayMilliseconds bounds how long a record waits for others to
 	// share its record batch.
 	BatchMaxDelayMilliseconds *int32 `json:"batchMaxDelayMilliseconds,omitempty"`
 	// deliveryTimeoutSeconds bounds how long a record batch is retried.
 	DeliveryTimeoutSeconds *int32 `json:"deliveryTimeoutSeconds,omitempty"`
+	// compression is the codec of the record batches: none, gzip, snappy, lz4
+	// or zstd.
+	Compression *apiv1alpha1.ProducerCompression `json:"compression,omitempty"`
+	// compressionLevel is the codec's own: 1 to 9 for gzip and lz4, 1 to 22
+	// for zstd. Left out: the codec's default.
+	CompressionLevel *int32 `json:"compressionLevel,omitempty"`
+	// requiredAcks says which replicas must have a record batch: All that are
+	// in sync, or One, the leader; One only with acknowledge Queued, and
+	// without the broker's help against doubling.
+	RequiredAcks *apiv1alpha1.RequiredAcks `json:"requiredAcks,omitempty"`
+	// keyField is the dotted path of the field whose value chooses the
+	// partition of a record and becomes its key. Left out, the records of a
+	// request stay together, in whichever partition is free.
+	KeyField *string `json:"keyField,omitempty"`
+	// headers are the names of request headers that become Kafka headers of
+	// every record of the request.
+	Headers []string `json:"headers,omitempty"`
 }
 
 // ProducerSpecApplyConfiguration constructs a declarative configuration of the ProducerSpec type for use with
@@ -46,6 +71,14 @@ func (b *ProducerSpecApplyConfiguration) WithBatchRecords(value int32) *Producer
 	return b
 }
 
+// WithBatchBytes sets the BatchBytes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BatchBytes field is set to the value of the last call.
+func (b *ProducerSpecApplyConfiguration) WithBatchBytes(value resource.Quantity) *ProducerSpecApplyConfiguration {
+	b.BatchBytes = &value
+	return b
+}
+
 // WithBatchMaxDelayMilliseconds sets the BatchMaxDelayMilliseconds field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the BatchMaxDelayMilliseconds field is set to the value of the last call.
@@ -59,5 +92,47 @@ func (b *ProducerSpecApplyConfiguration) WithBatchMaxDelayMilliseconds(value int
 // If called multiple times, the DeliveryTimeoutSeconds field is set to the value of the last call.
 func (b *ProducerSpecApplyConfiguration) WithDeliveryTimeoutSeconds(value int32) *ProducerSpecApplyConfiguration {
 	b.DeliveryTimeoutSeconds = &value
+	return b
+}
+
+// WithCompression sets the Compression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Compression field is set to the value of the last call.
+func (b *ProducerSpecApplyConfiguration) WithCompression(value apiv1alpha1.ProducerCompression) *ProducerSpecApplyConfiguration {
+	b.Compression = &value
+	return b
+}
+
+// WithCompressionLevel sets the CompressionLevel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CompressionLevel field is set to the value of the last call.
+func (b *ProducerSpecApplyConfiguration) WithCompressionLevel(value int32) *ProducerSpecApplyConfiguration {
+	b.CompressionLevel = &value
+	return b
+}
+
+// WithRequiredAcks sets the RequiredAcks field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the RequiredAcks field is set to the value of the last call.
+func (b *ProducerSpecApplyConfiguration) WithRequiredAcks(value apiv1alpha1.RequiredAcks) *ProducerSpecApplyConfiguration {
+	b.RequiredAcks = &value
+	return b
+}
+
+// WithKeyField sets the KeyField field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the KeyField field is set to the value of the last call.
+func (b *ProducerSpecApplyConfiguration) WithKeyField(value string) *ProducerSpecApplyConfiguration {
+	b.KeyField = &value
+	return b
+}
+
+// WithHeaders adds the given value to the Headers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Headers field.
+func (b *ProducerSpecApplyConfiguration) WithHeaders(values ...string) *ProducerSpecApplyConfiguration {
+	for i := range values {
+		b.Headers = append(b.Headers, values[i])
+	}
 	return b
 }

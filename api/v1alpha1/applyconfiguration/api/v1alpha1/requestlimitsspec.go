@@ -25,13 +25,26 @@ import (
 // RequestLimitsSpecApplyConfiguration represents a declarative configuration of the RequestLimitsSpec type for use
 // with apply.
 //
-// RequestLimitsSpec bounds one request.
+// RequestLimitsSpec bounds one request, and how many there are at once.
 type RequestLimitsSpecApplyConfiguration struct {
-	// maxBodyBytes bounds a request's body, such as 16Mi.
+	// maxBodyBytes bounds a request's body, as sent and decompressed, such as
+	// 16Mi.
 	MaxBodyBytes *resource.Quantity `json:"maxBodyBytes,omitempty"`
 	// maxRecordBytes bounds one record, such as 1Mi. A managed topic's
 	// max.message.bytes follows it.
 	MaxRecordBytes *resource.Quantity `json:"maxRecordBytes,omitempty"`
+	// maxDepth bounds how deep arrays and objects of a record are nested.
+	MaxDepth *int32 `json:"maxDepth,omitempty"`
+	// maxConnections bounds the connections that are open at once in one pod;
+	// more wait to be accepted.
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
+	// maxInFlight bounds the requests that are handled at once in one pod.
+	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
+	// minBodyBytesPerSecond is how fast a body has to come, after a grace
+	// time; 0 means as slowly as it likes, within bodyTimeoutSeconds.
+	MinBodyBytesPerSecond *resource.Quantity `json:"minBodyBytesPerSecond,omitempty"`
+	// bodyTimeoutSeconds bounds the reading of one body.
+	BodyTimeoutSeconds *int32 `json:"bodyTimeoutSeconds,omitempty"`
 }
 
 // RequestLimitsSpecApplyConfiguration constructs a declarative configuration of the RequestLimitsSpec type for use with
@@ -53,5 +66,45 @@ func (b *RequestLimitsSpecApplyConfiguration) WithMaxBodyBytes(value resource.Qu
 // If called multiple times, the MaxRecordBytes field is set to the value of the last call.
 func (b *RequestLimitsSpecApplyConfiguration) WithMaxRecordBytes(value resource.Quantity) *RequestLimitsSpecApplyConfiguration {
 	b.MaxRecordBytes = &value
+	return b
+}
+
+// WithMaxDepth sets the MaxDepth field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxDepth field is set to the value of the last call.
+func (b *RequestLimitsSpecApplyConfiguration) WithMaxDepth(value int32) *RequestLimitsSpecApplyConfiguration {
+	b.MaxDepth = &value
+	return b
+}
+
+// WithMaxConnections sets the MaxConnections field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxConnections field is set to the value of the last call.
+func (b *RequestLimitsSpecApplyConfiguration) WithMaxConnections(value int32) *RequestLimitsSpecApplyConfiguration {
+	b.MaxConnections = &value
+	return b
+}
+
+// WithMaxInFlight sets the MaxInFlight field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxInFlight field is set to the value of the last call.
+func (b *RequestLimitsSpecApplyConfiguration) WithMaxInFlight(value int32) *RequestLimitsSpecApplyConfiguration {
+	b.MaxInFlight = &value
+	return b
+}
+
+// WithMinBodyBytesPerSecond sets the MinBodyBytesPerSecond field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinBodyBytesPerSecond field is set to the value of the last call.
+func (b *RequestLimitsSpecApplyConfiguration) WithMinBodyBytesPerSecond(value resource.Quantity) *RequestLimitsSpecApplyConfiguration {
+	b.MinBodyBytesPerSecond = &value
+	return b
+}
+
+// WithBodyTimeoutSeconds sets the BodyTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BodyTimeoutSeconds field is set to the value of the last call.
+func (b *RequestLimitsSpecApplyConfiguration) WithBodyTimeoutSeconds(value int32) *RequestLimitsSpecApplyConfiguration {
+	b.BodyTimeoutSeconds = &value
 	return b
 }

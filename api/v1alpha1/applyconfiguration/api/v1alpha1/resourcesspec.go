@@ -26,7 +26,7 @@ import (
 // with apply.
 //
 // ResourcesSpec are requests and limits of one container. What is left out of
-// the memory is derived from the configured bounds.
+// the memory and of the disk is derived from the configured bounds.
 type ResourcesSpecApplyConfiguration struct {
 	// requests are what the scheduler sets aside.
 	Requests *v1.ResourceList `json:"requests,omitempty"`

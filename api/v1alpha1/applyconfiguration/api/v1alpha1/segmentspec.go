@@ -19,19 +19,28 @@ limitations under the License.
 package v1alpha1
 
 import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
 	resource "k8s.io/apimachinery/pkg/api/resource"
 )
 
 // SegmentSpecApplyConfiguration represents a declarative configuration of the SegmentSpec type for use
 // with apply.
 //
-// SegmentSpec says when a segment is sealed, whichever comes first.
+// SegmentSpec says when a segment is sealed, whichever comes first, and how it
+// is written.
 type SegmentSpecApplyConfiguration struct {
-	// maxBytes bounds the data of one segment, such as 64Mi.
+	// maxBytes bounds the lines of one segment, before they are compressed,
+	// such as 64Mi.
 	MaxBytes *resource.Quantity `json:"maxBytes,omitempty"`
 	// maxAgeSeconds bounds the time from a segment's first record to its
-	// seal.
+	// seal. Left out: 10, and 60 in an object store, where each segment costs
+	// several requests.
 	MaxAgeSeconds *int32 `json:"maxAgeSeconds,omitempty"`
+	// maxOpenBytes bounds what all segments that one pod has open take as they
+	// are stored, such as 1Gi; beyond it the largest is sealed early.
+	MaxOpenBytes *resource.Quantity `json:"maxOpenBytes,omitempty"`
+	// compression is the codec of the segments: none, gzip or zstd.
+	Compression *apiv1alpha1.SegmentCompression `json:"compression,omitempty"`
 }
 
 // SegmentSpecApplyConfiguration constructs a declarative configuration of the SegmentSpec type for use with
@@ -53,5 +62,21 @@ func (b *SegmentSpecApplyConfiguration) WithMaxBytes(value resource.Quantity) *S
 // If called multiple times, the MaxAgeSeconds field is set to the value of the last call.
 func (b *SegmentSpecApplyConfiguration) WithMaxAgeSeconds(value int32) *SegmentSpecApplyConfiguration {
 	b.MaxAgeSeconds = &value
+	return b
+}
+
+// WithMaxOpenBytes sets the MaxOpenBytes field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MaxOpenBytes field is set to the value of the last call.
+func (b *SegmentSpecApplyConfiguration) WithMaxOpenBytes(value resource.Quantity) *SegmentSpecApplyConfiguration {
+	b.MaxOpenBytes = &value
+	return b
+}
+
+// WithCompression sets the Compression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Compression field is set to the value of the last call.
+func (b *SegmentSpecApplyConfiguration) WithCompression(value apiv1alpha1.SegmentCompression) *SegmentSpecApplyConfiguration {
+	b.Compression = &value
 	return b
 }

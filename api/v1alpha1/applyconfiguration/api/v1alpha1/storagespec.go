@@ -27,15 +27,20 @@ import (
 //
 // StorageSpec is where and how records are stored.
 type StorageSpecApplyConfiguration struct {
-	// type is PersistentVolumeClaim, or Ephemeral: what a pod has stored ends
-	// with the pod. Immutable.
+	// type is PersistentVolumeClaim, ObjectStore, or Ephemeral: what a pod has
+	// stored ends with the pod. Immutable.
 	Type *apiv1alpha1.StorageType `json:"type,omitempty"`
 	// persistentVolumeClaim names the claim to store in.
 	PersistentVolumeClaim *PersistentVolumeClaimStorageApplyConfiguration `json:"persistentVolumeClaim,omitempty"`
+	// objectStore names the bucket to store in.
+	ObjectStore *ObjectStoreStorageApplyConfiguration `json:"objectStore,omitempty"`
 	// ephemeral bounds what a pod stores.
 	Ephemeral *EphemeralStorageApplyConfiguration `json:"ephemeral,omitempty"`
-	// segment says when a segment is sealed, whichever comes first.
+	// segment says when a segment is sealed, whichever comes first, and how it
+	// is written.
 	Segment *SegmentSpecApplyConfiguration `json:"segment,omitempty"`
+	// retention says how long segments stay. Left out: for ever.
+	Retention *RetentionSpecApplyConfiguration `json:"retention,omitempty"`
 }
 
 // StorageSpecApplyConfiguration constructs a declarative configuration of the StorageSpec type for use with
@@ -60,6 +65,14 @@ func (b *StorageSpecApplyConfiguration) WithPersistentVolumeClaim(value *Persist
 	return b
 }
 
+// WithObjectStore sets the ObjectStore field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ObjectStore field is set to the value of the last call.
+func (b *StorageSpecApplyConfiguration) WithObjectStore(value *ObjectStoreStorageApplyConfiguration) *StorageSpecApplyConfiguration {
+	b.ObjectStore = value
+	return b
+}
+
 // WithEphemeral sets the Ephemeral field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Ephemeral field is set to the value of the last call.
@@ -73,5 +86,13 @@ func (b *StorageSpecApplyConfiguration) WithEphemeral(value *EphemeralStorageApp
 // If called multiple times, the Segment field is set to the value of the last call.
 func (b *StorageSpecApplyConfiguration) WithSegment(value *SegmentSpecApplyConfiguration) *StorageSpecApplyConfiguration {
 	b.Segment = value
+	return b
+}
+
+// WithRetention sets the Retention field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Retention field is set to the value of the last call.
+func (b *StorageSpecApplyConfiguration) WithRetention(value *RetentionSpecApplyConfiguration) *StorageSpecApplyConfiguration {
+	b.Retention = value
 	return b
 }

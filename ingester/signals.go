@@ -1,0 +1,53 @@
+package ingester
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/consumer"
+	"github.com/logpipeline/logpipeline/ingester/httpapi"
+	"github.com/logpipeline/logpipeline/ingester/signal"
+)
+
+// tell serves what the parts of a role, nil for those that it lacks, know of
+// themselves.
+func (p *process) tell(i *intake, c *consumer.Consumer) {
+	started := time.Now()
+	p.admin.mux.HandleFunc("GET "+signal.Path, func(w http.ResponseWriter, _ *http.Request) {
+		signals := signal.Signals{Version: signal.FormatVersion, Started: started}
+		if i != nil {
+			signals.Ingester = i.signals()
+		}
+		if c != nil {
+			consumer := c.Signals()
+			signals.Consumer = &consumer
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(signals) // whoever asked may have left
+	})
+}
+
+func (i *intake) signals() *signal.Ingester {
+	usage := i.queue.Usage()
+	s := &signal.Ingester{
+		Draining:           i.handler.Draining(),
+		QueueBytes:         usage.Bytes,
+		QueueCapacityBytes: usage.Capacity,
+		AcceptedRecords:    i.handler.AcceptedRecords(),
+	}
+	if i.spool != nil {
+		s.SpoolRecords = i.spool.PendingRecords()
+	}
+	i.producer.Signals(s)
+	return s
+}
+
+// directions say, at the admin address, where records go.
+func directions(role config.Role, cfg config.Config) []string {
+	if role == config.RoleConsume {
+		return nil
+	}
+	return []string{httpapi.Directions(cfg.Listen)}
+}
