@@ -21,7 +21,7 @@ HELM           := $(BIN)/helm
 image_tag = $$(cat $(BUILD)/images/tag)
 
 # What the race detector watches: wherever goroutines meet.
-RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/...
+RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/... ./controllers/scaling/...
 
 .DEFAULT_GOAL := help
 
@@ -49,7 +49,7 @@ test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
 	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -timeout 10m ./test/kill
 	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
-	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./hack/prunecrd/... ./test/house/...
+	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./controllers/metricsapi/... ./cmd/operator/... ./hack/prunecrd/... ./test/house/...
 	go -C hack/images test ./...
 
 .PHONY: e2e
