@@ -17,7 +17,7 @@ const preface = `# Configuration of the ingester
 These are the settings of the YAML file that ` + "`ingester ROLE --config FILE`" + ` reads.
 What is left out has its default; a setting that isn't listed here is an error.
 Sizes are numbers of bytes, or have a unit: ` + "`512Ki`, `64Mi`, `2Gi`" + `. In Kubernetes
-the operator writes this file. The role standalone has the topic ` + "`logs`" + ` and a
+the operator writes this file. The roles standalone and direct have the topic ` + "`logs`" + ` and a
 ` + "`drain.delaySeconds`" + ` of 0. ` + "`ingester ROLE --print-config`" + ` prints what is in
 effect. [tuning.md](tuning.md) says which settings depend on your traffic.
 

@@ -196,7 +196,9 @@ type Producer struct {
 	// BatchMaxDelayMilliseconds bounds how long a record waits for others
 	// to share its record batch.
 	BatchMaxDelayMilliseconds int `json:"batchMaxDelayMilliseconds"`
-	// DeliveryTimeoutSeconds bounds how long a record batch is retried.
+	// DeliveryTimeoutSeconds bounds how long a record batch is retried. With a
+	// spool it does so only while a client waits: what nobody waits for is sent
+	// until Kafka takes it.
 	DeliveryTimeoutSeconds int `json:"deliveryTimeoutSeconds"`
 	// Compression is the codec of the record batches: none, gzip, snappy, lz4
 	// or zstd.
