@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
@@ -25,6 +26,40 @@ type applyConfiguration interface {
 	runtime.ApplyConfiguration
 	GetName() *string
 	GetNamespace() *string
+}
+
+// ensure returns what makes a child as desired; where none is, it removes the
+// one of that name.
+func ensure[C interface {
+	comparable
+	applyConfiguration
+}, T client.Object](r *Reconciler, p *pass, name string, desired C, live T, extract func(T, string) (C, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if none := *new(C); desired == none {
+			return r.prune(ctx, p.pipeline, name, live)
+		}
+		_, err := apply(ctx, r, p.pipeline, desired, live, extract)
+		return err
+	}
+}
+
+// prune removes a child that is not wanted, if there is one that the pipeline
+// controls.
+func (r *Reconciler) prune(ctx context.Context, owner *v1alpha1.LogPipeline, name string, live client.Object) error {
+	err := r.Client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: name}, live)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil && (!metav1.IsControlledBy(live, owner) || !live.GetDeletionTimestamp().IsZero()) {
+		return nil
+	}
+	if err == nil {
+		err = r.Client.Delete(ctx, live, client.Preconditions{UID: ptr.To(live.GetUID())})
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove %T %q, which is no longer wanted: %w", live, name, err)
+	}
+	return nil
 }
 
 // apply makes one object as desired, and tells whether it had to write. It

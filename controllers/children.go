@@ -6,32 +6,44 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	autoscalingv2ac "k8s.io/client-go/applyconfigurations/autoscaling/v2"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
+	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 )
 
-// applyChildren makes the pipeline's objects as they are wanted.
+// applyChildren makes the pipeline's objects as they are wanted, and removes
+// those that no longer are.
 func (r *Reconciler) applyChildren(ctx context.Context, p *pass) error {
-	children, err := resources.Build(resources.Input{
-		Pipeline:   p.pipeline,
-		Configs:    p.resolved.configs,
-		Partitions: p.partitions(),
-		SingleNode: p.storage.singleNode(),
-		Image:      r.Image,
+	server, err := r.Autoscaling.Server(ctx, p.pipeline)
+	if err != nil {
+		return err
+	}
+	want, err := resources.Build(resources.Input{
+		Pipeline:          p.pipeline,
+		Configs:           p.resolved.configs,
+		Partitions:        p.partitions(),
+		SingleNode:        p.storage.singleNode(),
+		Image:             r.Image,
+		OperatorNamespace: r.Namespace,
+		Server:            server,
 	})
 	if err != nil {
 		return err
 	}
-	if err := r.applyIngester(ctx, p, children); err != nil {
-		return childFailure(v1alpha1.ConditionIngesterAvailable, err)
-	}
-	if err := r.applyConsumer(ctx, p, children); err != nil {
-		return childFailure(v1alpha1.ConditionConsumerAvailable, err)
+	for _, step := range r.steps(p, want) {
+		if err := step.make(ctx); err != nil {
+			return childFailure(step.condition, err)
+		}
 	}
 	return nil
 }
@@ -48,30 +60,43 @@ func (p *pass) partitions() int32 {
 	}
 }
 
-func (r *Reconciler) applyIngester(ctx context.Context, p *pass, want resources.Children) error {
-	if _, err := apply(ctx, r, p.pipeline, want.Service, &corev1.Service{}, corev1ac.ExtractService); err != nil {
+// step makes one child. A failure concerns the condition.
+type step struct {
+	condition string
+	make      func(context.Context) error
+}
+
+// steps are in the order in which they are taken.
+func (r *Reconciler) steps(p *pass, want resources.Children) []step {
+	ingester, consumer := resources.IngesterName(p.pipeline), resources.ConsumerName(p.pipeline)
+	service := step{v1alpha1.ConditionIngesterAvailable, ensure(r, p, ingester, want.Service, &corev1.Service{}, corev1ac.ExtractService)}
+	steps := append([]step{service}, r.roleSteps(p, ingester, v1alpha1.ConditionIngesterAvailable, want.Ingester, &p.children.ingester)...)
+	return append(steps, r.roleSteps(p, consumer, v1alpha1.ConditionConsumerAvailable, want.Consumer, &p.children.consumer)...)
+}
+
+// roleSteps have a pod never wait for what it refers to, and an autoscaler
+// never meet a Deployment whose replicas are somebody else's: it comes after
+// the Deployment, and goes before it.
+func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.Role, seen *deploymentSeen) []step {
+	autoscaler := step{v1alpha1.ConditionAutoscalingActive,
+		ensure(r, p, name, want.Autoscaler, &autoscalingv2.HorizontalPodAutoscaler{}, autoscalingv2ac.ExtractHorizontalPodAutoscaler)}
+	deployment := step{available, func(ctx context.Context) (err error) {
+		if err := r.handOver(ctx, p.pipeline, want); err != nil {
+			return err
+		}
+		seen.changed, err = apply(ctx, r, p.pipeline, want.Deployment, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
 		return err
+	}}
+	steps := []step{
+		{available, ensure(r, p, name, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount)},
+		{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)},
+		{available, ensure(r, p, name, want.NetworkPolicy, &networkingv1.NetworkPolicy{}, networkingv1ac.ExtractNetworkPolicy)},
+		{available, ensure(r, p, name, want.Budget, &policyv1.PodDisruptionBudget{}, policyv1ac.ExtractPodDisruptionBudget)},
 	}
-	changed, err := r.applyRole(ctx, p, want.Ingester)
-	p.children.ingester.changed = changed
-	return err
-}
-
-func (r *Reconciler) applyConsumer(ctx context.Context, p *pass, want resources.Children) error {
-	changed, err := r.applyRole(ctx, p, want.Consumer)
-	p.children.consumer.changed = changed
-	return err
-}
-
-// applyRole tells whether the Deployment was changed.
-func (r *Reconciler) applyRole(ctx context.Context, p *pass, want resources.Role) (bool, error) {
-	if _, err := apply(ctx, r, p.pipeline, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount); err != nil {
-		return false, err
+	if want.Autoscaler == nil {
+		return append(steps, autoscaler, deployment)
 	}
-	if _, err := apply(ctx, r, p.pipeline, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap); err != nil {
-		return false, err
-	}
-	return apply(ctx, r, p.pipeline, want.Deployment, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
+	return append(steps, deployment, autoscaler)
 }
 
 // foreignError is an object under a child's name that the pipeline does not

@@ -39,6 +39,9 @@ func topicReady(p *pass) metav1.Condition {
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonReplicationFactorDiffers, fmt.Sprintf(
 			"topic %q has %d partitions; its replication factor is %d, topic.replicationFactor is %d: the operator does not move replicas, reassign them with Kafka's tools",
 			topic.Name, topic.Partitions, topic.ReplicationFactor, asked))
+	case topic.Weakness != "":
+		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonWeakTopic,
+			fmt.Sprintf("topic %q has %d partitions, and can lose records: %s", topic.Name, topic.Partitions, topic.Weakness))
 	default:
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonTopicExists,
 			fmt.Sprintf("topic %q has %d partitions", topic.Name, topic.Partitions))
@@ -90,6 +93,15 @@ func available(p *pass, t string, d deploymentSeen) metav1.Condition {
 	default:
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable, readyMessage(d.live))
 	}
+}
+
+// autoscalingOf is wanted where something is to be scaled.
+func autoscalingOf(p *pass) (c metav1.Condition, wanted bool) {
+	const t = v1alpha1.ConditionAutoscalingActive
+	if p.failedAt(t) {
+		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error()), true
+	}
+	return autoscalingActive(p.autoscaling)
 }
 
 func rolledOut(d *appsv1.Deployment) bool {

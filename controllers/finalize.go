@@ -80,8 +80,16 @@ func (r *Reconciler) deleteTopic(ctx context.Context, pipeline *v1alpha1.LogPipe
 	}
 	ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
 	defer cancel()
+	read, err := r.readSecretsOf(ctx, pipeline, adminField(pipeline))
+	if err != nil {
+		return err
+	}
+	cluster, err := r.cluster(pipeline, read)
+	if err != nil {
+		return err
+	}
 	identity := topics.Identity{ClusterID: seen.ClusterID, ID: seen.ID}
-	if err := r.cluster(pipeline).Delete(ctx, seen.Name, identity); err != nil {
+	if err := cluster.Delete(ctx, seen.Name, identity); err != nil {
 		return err
 	}
 	r.topicDeleted(pipeline)

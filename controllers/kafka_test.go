@@ -98,7 +98,10 @@ func TestRecreatedTopicIsToldAndNotTaken(t *testing.T) {
 	if err := errors.Join(kafka.DeleteTopic(known.Name), kafka.CreateTopic(known.Name, 2, nil)); err != nil {
 		t.Fatal(err)
 	}
-	resync(t, p)
+	// Left alone it would be asked about within a minute.
+	change(t, p, func(p *v1alpha1.LogPipeline) {
+		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 3}}
+	})
 	awaitCondition(t, p, v1alpha1.ConditionTopicReady, metav1.ConditionFalse, v1alpha1.ReasonTopicRecreated)
 	if *p.Status.Topic != known {
 		t.Errorf("status has %+v instead of the known topic %+v", *p.Status.Topic, known)
@@ -247,16 +250,6 @@ func TestDeletionGivesUpKafkaThatIsGone(t *testing.T) {
 		return nil
 	})
 	awaitEvent(t, namespace, "TopicRetained")
-}
-
-// resync has the pipeline reconciled without a change of it; a failure shows
-// in its conditions.
-func resync(t *testing.T, p *v1alpha1.LogPipeline) {
-	t.Helper()
-	_, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)})
-	if f := (*failure)(nil); err != nil && !errors.As(err, &f) {
-		t.Fatal(err)
-	}
 }
 
 // remove deletes the pipeline and waits until it is gone.

@@ -32,7 +32,10 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) (err error) {
 	if p.children.ingester.live, err = r.readDeployment(ctx, p, resources.IngesterName(p.pipeline)); err != nil {
 		return err
 	}
-	p.children.consumer.live, err = r.readDeployment(ctx, p, resources.ConsumerName(p.pipeline))
+	if p.children.consumer.live, err = r.readDeployment(ctx, p, resources.ConsumerName(p.pipeline)); err != nil {
+		return err
+	}
+	p.autoscaling, err = r.Autoscaling.observe(ctx, p.pipeline, p.partitions())
 	return err
 }
 

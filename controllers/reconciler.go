@@ -39,10 +39,15 @@ type Reconciler struct {
 	Live client.Reader
 	// Topics holds the connections to Kafka.
 	Topics *topics.Pool
+	// Autoscaling knows what pipelines are scaled by.
+	Autoscaling *Autoscaling
 	// Events tells people what was done on their behalf.
 	Events events.EventRecorder
 	// Image of the pods.
 	Image string
+	// Namespace is where the operator runs, which reads the signals of the
+	// pods; empty where it is not known.
+	Namespace string
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -62,6 +67,8 @@ type pass struct {
 	topic    topicSeen
 	children childrenSeen
 	storage  storageSeen
+	// autoscaling is read last, for it tells of what the phases made.
+	autoscaling autoscalingSeen
 	// failure is why the phases ended early; nil when they did not.
 	failure *failure
 }
@@ -100,6 +107,7 @@ func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
 		r.yieldToElder, // by its addresses
 		r.ensureTopic,
 		r.yieldToElder, // by its cluster, which is known now
+		r.ensureDeadLetterTopic,
 		r.applyChildren,
 	} {
 		err := phase(ctx, p)

@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,6 +84,10 @@ func TestChildrenBelongToTheirPipeline(t *testing.T) {
 		read[corev1.Service](t, namespace, "orders-ingester"),
 		read[appsv1.Deployment](t, namespace, "orders-ingester"),
 		read[appsv1.Deployment](t, namespace, "orders-consumer"),
+		read[networkingv1.NetworkPolicy](t, namespace, "orders-ingester"),
+		read[networkingv1.NetworkPolicy](t, namespace, "orders-consumer"),
+		read[policyv1.PodDisruptionBudget](t, namespace, "orders-ingester"),
+		read[policyv1.PodDisruptionBudget](t, namespace, "orders-consumer"),
 	} {
 		if diff := cmp.Diff(want, child.GetOwnerReferences()); diff != "" {
 			t.Errorf("%T %s: owners -want +got\n%s", child, child.GetName(), diff)
@@ -132,8 +138,8 @@ func TestIdlePipelineIsNotWritten(t *testing.T) {
 	if diff := cmp.Diff(before, requests.in(namespace)); diff != "" {
 		t.Errorf("writes of ten resyncs: -before +after\n%s", diff)
 	}
-	if n := len(slices.DeleteFunc(before, func(w string) bool { return strings.Contains(w, "logpipelines") })); n != 7 {
-		t.Errorf("%d writes set up seven children:\n%s", n, strings.Join(before, "\n"))
+	if n := len(slices.DeleteFunc(before, func(w string) bool { return strings.Contains(w, "logpipelines") })); n != 11 {
+		t.Errorf("%d writes set up eleven children:\n%s", n, strings.Join(before, "\n"))
 	}
 }
 

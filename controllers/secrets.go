@@ -28,10 +28,26 @@ func (r *Reconciler) readSecrets(ctx context.Context, p *v1alpha1.LogPipeline) (
 	if p.Spec.Suspend {
 		return nil, nil
 	}
+	return r.readSecretsOf(ctx, p, "spec.")
+}
+
+// adminField is the part of the spec that has the operator's own credentials.
+func adminField(p *v1alpha1.LogPipeline) string {
+	if resources.AdminSecurity(p) == p.Spec.Kafka.AdminSecurity {
+		return "spec.kafka.adminSecurity."
+	}
+	return "spec.kafka.security."
+}
+
+// readSecretsOf reads those that a part of the spec names.
+func (r *Reconciler) readSecretsOf(ctx context.Context, p *v1alpha1.LogPipeline, part string) (secrets, error) {
 	read := secrets{}
 	var first *failure
 	var mistakes []error
 	for _, named := range resources.Secrets(p) {
+		if !strings.HasPrefix(named.Field, part) {
+			continue
+		}
 		if err := r.readSecret(ctx, p.Namespace, named.Name, read); err != nil {
 			return nil, err
 		}

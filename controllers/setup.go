@@ -6,7 +6,10 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,10 +33,14 @@ import (
 func CacheOptions(namespaces []string) cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{resources.ManagedByLabel: resources.ManagedByValue})}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&corev1.ConfigMap{}:      ours,
-		&corev1.Service{}:        ours,
-		&corev1.ServiceAccount{}: ours,
-		&appsv1.Deployment{}:     ours,
+		&corev1.ConfigMap{}:                      ours,
+		&corev1.Service{}:                        ours,
+		&corev1.ServiceAccount{}:                 ours,
+		&appsv1.Deployment{}:                     ours,
+		&networkingv1.NetworkPolicy{}:            ours,
+		&policyv1.PodDisruptionBudget{}:          ours,
+		&autoscalingv2.HorizontalPodAutoscaler{}: ours,
+		&corev1.Pod{}:                            {Label: ours.Label, Transform: slimPod},
 	}}
 	for _, namespace := range namespaces {
 		if options.DefaultNamespaces == nil {
@@ -54,14 +61,15 @@ const (
 // NewReconciler returns a reconciler on a manager's clients, whose pods run
 // the image. The pool stays the caller's, to be closed when the manager has
 // ended.
-func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, image string) *Reconciler {
+func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling, image string) *Reconciler {
 	return &Reconciler{
-		Client: mgr.GetClient(),
-		Live:   mgr.GetAPIReader(),
-		Topics: pool,
-		Events: mgr.GetEventRecorder("logpipeline"),
-		Image:  image,
-		Now:    time.Now,
+		Client:      mgr.GetClient(),
+		Live:        mgr.GetAPIReader(),
+		Topics:      pool,
+		Autoscaling: autoscaling,
+		Events:      mgr.GetEventRecorder("logpipeline"),
+		Image:       image,
+		Now:         time.Now,
 	}
 }
 
@@ -75,6 +83,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&corev1.ServiceAccount{}).
+		Owns(&networkingv1.NetworkPolicy{}).
+		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&autoscalingv2.HorizontalPodAutoscaler{}, builder.WithPredicates(autoscalerChanged)).
 		Watches(&v1alpha1.LogPipeline{}, handler.Funcs{DeleteFunc: r.topicFreed}).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrentReconciles,

@@ -53,6 +53,9 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 			Group: group(p),
 		}
 	}
+	if _, wanted := autoscalingOf(p); !wanted {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAutoscalingActive)
+	}
 	for _, condition := range conditions(p) {
 		condition.ObservedGeneration = p.pipeline.Generation
 		condition.LastTransitionTime = metav1.NewTime(now)
@@ -83,6 +86,9 @@ func conditions(p *pass) []metav1.Condition {
 		storageReady(p),
 		available(p, v1alpha1.ConditionIngesterAvailable, p.children.ingester),
 		available(p, v1alpha1.ConditionConsumerAvailable, p.children.consumer),
+	}
+	if c, wanted := autoscalingOf(p); wanted {
+		parts = append(parts, c)
 	}
 	ready := readiness(p, parts)
 	return append([]metav1.Condition{ready, reconciling(p, ready), stalled(p)}, parts...)

@@ -22,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,6 +32,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
@@ -131,7 +133,11 @@ func startOperator(config *rest.Config) (stop func() error, err error) {
 		return nil, err
 	}
 	pool := topics.NewPool()
-	reconciler = NewReconciler(mgr, pool, image)
+	autoscaling, err := NewAutoscaling(mgr, scaling.NewStore(), types.NamespacedName{})
+	if err != nil {
+		return nil, err
+	}
+	reconciler = NewReconciler(mgr, pool, autoscaling, image)
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}

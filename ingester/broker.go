@@ -88,7 +88,7 @@ func (p *process) createTopic(ctx context.Context) error {
 			ConfigValue: fmt.Sprint(p.cfg.TopicMaxMessageBytes()),
 		}},
 	}}})
-	if err == nil {
+	if err = client.Explain(err); err == nil {
 		err = response.Errors[p.cfg.Topic]
 	}
 	if err != nil {

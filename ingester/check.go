@@ -19,7 +19,7 @@ func Check(ctx context.Context, cfg config.Config, w io.Writer) error {
 	defer client.Close()
 	cluster, err := client.Admin().Metadata(ctx, &kafkago.MetadataRequest{})
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", strings.Join(cfg.Kafka.BootstrapServers, ","), err)
+		return fmt.Errorf("ask %s: %w", strings.Join(cfg.Kafka.BootstrapServers, ","), client.Explain(err))
 	}
 	fmt.Fprintf(w, "cluster %s answers with %d broker(s):\n", cluster.ClusterID, len(cluster.Brokers))
 	for _, broker := range cluster.Brokers {

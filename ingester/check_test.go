@@ -29,6 +29,11 @@ func TestCheckAsksForBothTopics(t *testing.T) {
 			t.Errorf("%q isn't in\n%s", want, &said)
 		}
 	}
+	nowhere := cfg
+	nowhere.Kafka.BootstrapServers = []string{"127.0.0.1:1"}
+	if err := Check(t.Context(), nowhere, &said); err == nil || strings.Contains(err.Error(), "(*Client)") || !strings.HasPrefix(err.Error(), "ask 127.0.0.1:1: ") {
+		t.Errorf("without brokers: %v", err)
+	}
 	cfg.DeadLetter.Topic = "absent"
 	if err := Check(t.Context(), cfg, &said); !errors.Is(err, kafka.UnknownTopic) || !strings.Contains(err.Error(), "absent") {
 		t.Errorf("without the dead-letter topic: %v", err)

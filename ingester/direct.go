@@ -30,7 +30,7 @@ func (p *process) direct(ctx context.Context) error {
 	boundMemory(p.cfg.Queue.MaxBytes)
 	d, err := p.openDirect(ctx)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	p.admin.health = d.storer.Stopped
 	return errors.Join(d.run(ctx), d.lock.Close())
@@ -59,18 +59,19 @@ func (p *process) openDirect(ctx context.Context) (*direct, error) {
 	return d, nil
 }
 
-// openJournal opens the journal and the chain behind it.
+// openJournal opens the journal and the chain behind it, which may follow later
+// where the journal knows its own end.
 func (p *process) openJournal(ctx context.Context, d *direct) (err error) {
-	open, err := p.openDirectChain(ctx)
-	if err != nil {
-		return err
-	}
 	options := journal.Options{Dir: p.cfg.JournalDir(), MaxBytes: int64(p.cfg.Direct.JournalMaxBytes), Topic: p.cfg.Topic}
 	if d.journal, err = journal.Open(options, d.queue, p.logger, p.registry); err != nil {
 		return err
 	}
+	store, err := p.openDirectStore(ctx, d.journal.KnowsItsEnd())
+	if err != nil {
+		return err
+	}
 	sealTimeout := time.Duration(p.cfg.Drain.TimeoutSeconds) * time.Second
-	d.storer = journal.NewStorer(d.journal, open, p.cfg.Retention.PerPartition(1), sealTimeout, p.logger)
+	d.storer = journal.NewStorer(d.journal, store.openChain, p.cfg.Retention.PerPartition(1), sealTimeout, p.logger)
 	return d.storer.Open(ctx)
 }
 
@@ -83,6 +84,7 @@ func (p *process) openDirectHandler(d *direct) error {
 	d.handler = httpapi.New(httpapi.Options{
 		Limits:        p.cfg.RequestLimits,
 		Instance:      p.cfg.Instance,
+		AdminAddress:  p.admin.address(),
 		Journal:       true,
 		Acknowledge:   config.AcknowledgeProduced,
 		RequiredAcks:  config.RequiredAcksAll,

@@ -100,12 +100,21 @@ func (p *process) consume(ctx context.Context) error {
 	defer client.Close()
 	consumer, err := p.openConsumer(ctx, client, nil)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	p.admin.health = consumer.Stopped
 	p.tell(nil, consumer)
 	p.admin.ready()
 	return consumer.Run(ctx)
+}
+
+// unlessStopped is nil for who was told to stop before it had begun: nothing is
+// left undone.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
 }
 
 // standalone: embedded broker, consumer, intake. When ctx ends the intake
@@ -126,7 +135,7 @@ func (p *process) standalone(ctx context.Context) error {
 	progress := newProgress()
 	consumer, err := p.openConsumer(ctx, client, progress)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	intake, err := p.openIntake(ctx, client)
 	if err != nil {

@@ -44,10 +44,14 @@ func (i *intake) signals() *signal.Ingester {
 	return s
 }
 
-// directions say, at the admin address, where records go.
-func directions(role config.Role, cfg config.Config) []string {
-	if role == config.RoleConsume {
-		return nil
+// directions say, at the admin address, what is there beside the usual, and
+// where records go.
+func directions(role config.Role, cfg config.Config) (lines []string) {
+	if role != config.RoleServe && cfg.Aggregation.Enabled() {
+		lines = append(lines, "  /aggregates  what is counted of the stored records, as JSON")
 	}
-	return []string{httpapi.Directions(cfg.Listen)}
+	if role != config.RoleConsume {
+		lines = append(lines, httpapi.Directions(cfg.Listen))
+	}
+	return lines
 }

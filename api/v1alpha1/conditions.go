@@ -249,6 +249,10 @@ const (
 	// server, or take targetCPUPercent out.
 	ReasonResourceMetricsMissing = "ResourceMetricsMissing"
 
+	// ReasonScaleFailed: a HorizontalPodAutoscaler cannot change the number of
+	// pods; its events say why.
+	ReasonScaleFailed = "ScaleFailed"
+
 	// ReasonPartitionsExhausted: more consumers are wanted than the topic has
 	// partitions, which is what bounds them. Raise topic.partitions. The
 	// condition is True.

@@ -30,6 +30,9 @@ func aggregateCommand(open func(ctx context.Context, location string) (aggregate
 		if err != nil {
 			return err
 		}
+		if err := checkStored(ctx, a.location, a.config.Topic); err != nil {
+			return err
+		}
 		store, err := open(ctx, a.location)
 		if err != nil {
 			return err

@@ -30,6 +30,9 @@ func showChains(ctx context.Context, arguments []string, out output) error {
 	if *format != "text" && *format != "json" {
 		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
 	}
+	if err := checkStored(ctx, location(), *topic); err != nil {
+		return err
+	}
 	states, err := segment.Show(ctx, location(), *topic, int32(*partition))
 	if err != nil {
 		return err
@@ -84,24 +87,6 @@ func resumeChain(ctx context.Context, arguments []string, out output) error {
 	}
 	fmt.Fprintf(out.stdout, "%s/%d: recorded that offsets %d to %d are not stored; the chain goes on at offset %d\n", cfg.Topic, g.partition, gap.FirstOffset, gap.NextOffset-1, gap.NextOffset)
 	return nil
-}
-
-// storeFlags is locationFlags over what a configuration names.
-func storeFlags(flags *flag.FlagSet) (location func(config.Config) string) {
-	dataDir := flags.String("data-dir", "", "the `directory` that holds chain and segments, if not the configuration's")
-	objectStore := flags.String("object-store", "", "the `URL` of the object store that holds them, if not the configuration's")
-	return func(cfg config.Config) string {
-		switch {
-		case *objectStore != "":
-			return *objectStore
-		case *dataDir != "":
-			return *dataDir
-		case cfg.ObjectStore.URL != "":
-			return cfg.ObjectStore.URL
-		default:
-			return cfg.DataDir
-		}
-	}
 }
 
 // gapPlan decides how far a gap goes, and whether it may.

@@ -37,10 +37,31 @@ func printLetters(w io.Writer, inventory *deadletter.Inventory) error {
 		fmt.Fprintf(w, "\ncan't be read: %s\n", problem)
 	}
 	fmt.Fprintf(w, "\n%d records in %d letters are left; %d were replayed\n", records, len(inventory.Letters), inventory.Replayed)
+	if err := printUndecodable(w, inventory.Undecodable); err != nil {
+		return err
+	}
 	if inventory.Foreign > 0 {
 		fmt.Fprintf(w, "%d records of the topic are no dead letters of ours\n", inventory.Foreign)
 	}
 	return nil
+}
+
+// printUndecodable lists what the consumers have set aside.
+func printUndecodable(w io.Writer, undecodable []deadletter.Undecodable) error {
+	if len(undecodable) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%d records or record batches could not be stored and are kept in the topic; they are never replayed:\n", len(undecodable))
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "GIVEN UP\tFROM\tOFFSET\tWHAT\tBYTES\tREASON")
+	for _, u := range undecodable {
+		offsets := strconv.FormatInt(u.Offset, 10)
+		if u.NextOffset > u.Offset+1 {
+			offsets += "-" + strconv.FormatInt(u.NextOffset-1, 10)
+		}
+		fmt.Fprintf(table, "%s\t%s/%d\t%s\t%s\t%d\t%s\n", u.Time.UTC().Format(time.RFC3339), printable(u.Topic), u.Partition, offsets, printable(u.Content), u.Bytes, printable(u.Reason))
+	}
+	return table.Flush()
 }
 
 // printable is what a terminal can show without obeying it.

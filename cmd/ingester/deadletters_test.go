@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/deadletter"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -119,6 +121,68 @@ func TestReplayDeadLetters(t *testing.T) {
 	}
 	if got := callDeadLetters(t, "list", "--config", file); got.code != 0 || !strings.Contains(got.stdout, "0 records in 0 letters are left") {
 		t.Errorf("afterwards: %+v", got)
+	}
+}
+
+// What consumers have set aside is listed, each once, and left by a replay.
+func TestListWhatCouldNotBeStored(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "logs", "letters"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	servers := cluster.ListenAddrs()
+	put := func(identity, content, part, next, value string) {
+		t.Helper()
+		var headers []record.Header
+		for _, h := range [][2]string{
+			{deadletter.HeaderUndecodable, identity}, {deadletter.HeaderUndecodableContent, content}, {deadletter.HeaderUndecodablePart, part},
+			{deadletter.HeaderUndecodableNextOffset, next}, {deadletter.HeaderUndecodableReason, "the " + content + " is\x1b[2J none"},
+			{deadletter.HeaderUndecodableTime, "2026-03-01T12:00:00.5Z"}, {"own", "header"},
+		} {
+			headers = append(headers, record.Header{Key: h[0], Value: []byte(h[1])})
+		}
+		client := kafka.New(config.Kafka{BootstrapServers: servers, ClientID: "test"}, "letters")
+		defer client.Close()
+		var b kafka.BatchBuilder
+		b.Append(time.Now().UnixMilli(), []byte(identity), []byte(value), headers)
+		if _, err := client.Produce(t.Context(), &kafka.ProduceRequest{Topic: "letters", Batch: b.Seal(kafka.NoProducer, -1), Timeout: 5 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("logs/0/30", "batch", "1/2", "33", "12345")
+	put("logs/0/30", "batch", "1/2", "33", "12345") // once more, around a crash
+	put("logs/0/30", "batch", "2/2", "33", "678")
+	put("logs/0/7", "record", "1/1", "8", "")
+	put("logs/zero/7", "record", "1/1", "8", "")
+	file := write(t, fmt.Sprintf("topic: logs\ndeadLetter: {topic: letters, dir: %s}\nkafka: {bootstrapServers: [%q]}\n", t.TempDir(), servers[0]))
+	want := `
+0 records in 0 letters are left; 0 were replayed
+
+2 records or record batches could not be stored and are kept in the topic; they are never replayed:
+GIVEN UP              FROM    OFFSET  WHAT    BYTES  REASON
+2026-03-01T12:00:00Z  logs/0  7       record  0      the record is�[2J none
+2026-03-01T12:00:00Z  logs/0  30-32   batch   8      the batch is�[2J none
+1 records of the topic are no dead letters of ours
+`
+	if diff := cmp.Diff(called{0, want, ""}, callDeadLetters(t, "list", "--config", file), cmp.AllowUnexported(called{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var inventory struct{ Undecodable []deadletter.Undecodable }
+	got := callDeadLetters(t, "list", "-o", "json", "--config", file)
+	if err := json.Unmarshal([]byte(got.stdout), &inventory); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 5e8, time.UTC)
+	all := []deadletter.Undecodable{
+		{Topic: "logs", Offset: 7, NextOffset: 8, Content: "record", Reason: "the record is\x1b[2J none", Time: at},
+		{Topic: "logs", Offset: 30, NextOffset: 33, Content: "batch", Reason: "the batch is\x1b[2J none", Time: at, Bytes: 8},
+	}
+	if diff := cmp.Diff(all, inventory.Undecodable, cmpopts.IgnoreUnexported(deadletter.Undecodable{})); diff != "" {
+		t.Errorf("as JSON (-want +got):\n%s", diff)
+	}
+	if got := callDeadLetters(t, "replay", "--config", file, "--include-unknown", "--include-unacknowledged"); got.stdout != "0 records were replayed into logs\n" {
+		t.Errorf("replay: %+v", got)
 	}
 }
 

@@ -79,9 +79,10 @@ func TestVersion(t *testing.T) {
 }
 
 func TestPrintConfig(t *testing.T) {
-	file := write(t, "topic: orders\nlisten: \":7000\"\nqueue: {maxBytes: 64Mi}\n")
+	file := write(t, "topic: orders\nlisten: \":7000\"\nqueue: {maxBytes: 64Mi}\nkafka: {bootstrapServers: [\"kafka:9092\"]}\n")
 	want := config.Default()
 	want.Topic, want.Listen, want.AdminListen, want.Queue.MaxBytes = "orders", ":7000", ":7001", 64<<20
+	want.Kafka.BootstrapServers = []string{"kafka:9092"}
 
 	got := call(t, "serve", "--config", file, "--admin-listen", ":7001", "--print-config")
 	if got.code != 0 {
@@ -93,6 +94,13 @@ func TestPrintConfig(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, effective); diff != "" {
 		t.Errorf("effective configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrintConfigOfMistakes(t *testing.T) {
+	got := call(t, "serve", "--config", write(t, "topic: orders\nkafka: {bootstrapServers: [kafka]}\n"), "--print-config")
+	if got.code != 2 || !strings.Contains(got.stdout, "topic: orders\n") || !strings.Contains(got.stderr, `kafka.bootstrapServers[0] is "kafka": write host:port`) {
+		t.Errorf("%+v, want the configuration, its mistake and code 2", got)
 	}
 }
 

@@ -25,11 +25,14 @@ func role(r config.Role) func(context.Context, []string, output) error {
 			return err
 		}
 		override(&cfg)
-		if *printConfig {
-			return show(cfg, out)
+		if err = cfg.Validate(r); err != nil {
+			err = fmt.Errorf("the configuration has mistakes:\n%w", err)
 		}
-		if err := cfg.Validate(r); err != nil {
-			return fmt.Errorf("the configuration has mistakes:\n%w", err)
+		if *printConfig {
+			return show(cfg, err, out)
+		}
+		if err != nil {
+			return err
 		}
 		logger := slog.New(slog.NewJSONHandler(out.stderr, nil))
 		return ingester.Run(ctx, r, cfg, version, logger)
@@ -62,11 +65,14 @@ func overrides(flags *flag.FlagSet, r config.Role) func(*config.Config) {
 	}
 }
 
-func show(cfg config.Config, out output) error {
+// show prints the configuration, and fails if it has mistakes.
+func show(cfg config.Config, mistakes error, out output) error {
 	document, err := cfg.Marshal()
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = out.stdout.Write(document)
 	}
-	_, err = out.stdout.Write(document)
+	if err == nil && mistakes != nil {
+		err = usageError{mistakes}
+	}
 	return err
 }

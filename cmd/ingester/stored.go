@@ -9,22 +9,8 @@ import (
 	"iter"
 	"time"
 
-	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/segment"
 )
-
-// locationFlags defines the flags that name a store, and returns what they
-// name once they are parsed.
-func locationFlags(flags *flag.FlagSet) (location func() string) {
-	dataDir := flags.String("data-dir", config.Default().DataDir, "the `directory` that holds chain and segments")
-	objectStore := flags.String("object-store", "", "the `URL` of the object store that holds them instead, such as s3://bucket/prefix?region=eu-central-1")
-	return func() string {
-		if *objectStore != "" {
-			return *objectStore
-		}
-		return *dataDir
-	}
-}
 
 // verify proves the stored segments complete, or fails and says what is wrong.
 func verify(ctx context.Context, arguments []string, out output) error {
@@ -94,6 +80,9 @@ func cat(ctx context.Context, arguments []string, out output) error {
 	}
 	if *limit < 0 {
 		return usageError{fmt.Errorf("--limit is %d: choose 0 for all, or a number of records", *limit)}
+	}
+	if err := checkStored(ctx, location(), *topic); err != nil {
+		return err
 	}
 	topics := []string{*topic}
 	if *topic == "" {

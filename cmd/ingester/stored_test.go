@@ -200,14 +200,36 @@ func TestShowChains(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &states); err != nil || got.code != 0 || len(states) != 1 || states[0].NextOffset != 2 {
 		t.Errorf("json: error %v, %+v", err, got)
 	}
-	if got := call(t, "chain", "show", "--data-dir", dir, "--topic", "others"); got.code != 1 || !strings.Contains(got.stderr, "has no chain") {
+	if got := call(t, "chain", "show", "--data-dir", dir, "--topic", "others"); got.code != 1 || !strings.Contains(got.stderr, "there is no topic others in "+dir+"; there are: logs\n") {
 		t.Errorf("another topic: %+v", got)
+	}
+	if got := call(t, "cat", "--data-dir", dir, "--topic", "others"); got.code != 1 || !strings.Contains(got.stderr, "there is no topic others in "+dir+"; there are: logs\n") {
+		t.Errorf("records of another topic: %+v", got)
+	}
+	empty := t.TempDir()
+	if got := call(t, "cat", "--data-dir", empty, "--topic", "logs"); got.code != 1 || !strings.Contains(got.stderr, "there is no topic logs in "+empty+": nothing is stored there\n") {
+		t.Errorf("records of nothing: %+v", got)
 	}
 	if got := call(t, "chain", "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "Usage: ingester chain VERB [FLAGS]\n") || !strings.Contains(got.stdout, "\n  show    print where") {
 		t.Errorf("help: %+v", got)
 	}
 	if got := call(t, "chain", "look"); got.code != 2 || !strings.Contains(got.stderr, "choose show or resume") {
 		t.Errorf("another verb: %+v", got)
+	}
+}
+
+func TestOneStoreIsNamedWell(t *testing.T) {
+	const both = "--data-dir and --object-store name two stores: give one of them"
+	for _, command := range [][]string{{"verify"}, {"cat"}, {"chain", "show"}, {"chain", "resume"}, {"aggregate"}} {
+		for want, arguments := range map[string][]string{
+			both:                       {"--data-dir", "d", "--object-store", "s3://bucket"},
+			both + " ":                 {"--object-store", "s3://bucket", "--data-dir", "d"},
+			"write s3://bucket/prefix": {"--object-store", "s3//bucket"},
+		} {
+			if got := call(t, append(command, arguments...)...); got.code != 2 || !strings.Contains(got.stderr, want) {
+				t.Errorf("%q %q: %+v, want code 2 and %q", command, arguments, got, want)
+			}
+		}
 	}
 }
 

@@ -14,10 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/logpipeline/logpipeline/controllers/metricsapi"
 )
 
 // The operator is installed by the Helm chart or by the kustomize bases; both
@@ -75,16 +79,16 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 	}{
 		"chart": {
 			template(t),
-			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true},
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, scaling: scalingOptions{service: "logpipeline-operator"}},
 		},
 		"chart with every value": {
-			template(t, "--set", "operator.replicas=2", "--set", "watchNamespaces={a,b}", "--set", "operator.logFormat=text",
+			template(t, "--set", "operator.replicas=2", "--set", "watchNamespaces={a,b}", "--set", "operator.logFormat=text", "--set", "metricsAPI.enabled=false",
 				"--set", "ingester.image.repository=registry.example:5000/x/ingester", "--set", "ingester.image.tag=v1.2"),
 			options{ingesterImage: "registry.example:5000/x/ingester:v1.2", logFormat: "text", leaderElect: true, namespaces: []string{"a", "b"}},
 		},
 		"kustomize": {
 			output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")),
-			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true},
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, scaling: scalingOptions{service: "logpipeline-operator"}},
 		},
 	}
 	for name, install := range installs {
@@ -93,6 +97,9 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 			container := deployment.Spec.Template.Spec.Containers[0]
 			getenv := func(variable string) string {
 				for _, v := range container.Env {
+					if v.Name == variable && v.ValueFrom != nil {
+						return "the pod's " + v.ValueFrom.FieldRef.FieldPath
+					}
 					if v.Name == variable {
 						return v.Value
 					}
@@ -103,8 +110,9 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			install.want.metricsAddress, install.want.probeAddress = ":8080", ":8081"
-			if diff := cmp.Diff(install.want, got, cmp.AllowUnexported(options{}), cmpopts.EquateEmpty()); diff != "" {
+			install.want.metricsAddress, install.want.probeAddress, install.want.scaling.address = ":8080", ":8081", ":6443"
+			install.want.scaling.pod, install.want.scaling.namespace = "the pod's metadata.name", "the pod's metadata.namespace"
+			if diff := cmp.Diff(install.want, got, cmp.AllowUnexported(options{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
@@ -112,7 +120,7 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 }
 
 func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
-	all := objects(t, template(t, "--set", "watchNamespaces={a,b}", "--set", "rbac.aggregate=false"))
+	all := objects(t, template(t, "--set", "watchNamespaces={a,b}", "--set", "rbac.aggregate=false", "--set", "metricsAPI.enabled=false"))
 	var roles []string
 	for _, object := range all {
 		switch object.GetKind() {
@@ -128,6 +136,63 @@ func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
 	}
 }
 
+// Where an operator of some namespaces serves external metrics, which concern
+// the whole cluster, it has the rights that this takes, and no more.
+func TestMetricsAPITakesFewClusterWideRights(t *testing.T) {
+	all := objects(t, template(t, "--set", "watchNamespaces={a}"))
+	want := []rbacv1.PolicyRule{
+		{APIGroups: []string{"apiregistration.k8s.io"}, Resources: []string{"apiservices"}, ResourceNames: []string{metricsapi.APIServiceName}, Verbs: []string{"get", "patch"}},
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
+	}
+	if diff := cmp.Diff(want, decode[rbacv1.ClusterRole](t, all, "ClusterRole", "logpipeline-operator-metrics-api").Rules); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// What the API server is told to ask is what the operator serves.
+func TestInstalledMetricsAPI(t *testing.T) {
+	installs := map[string][]byte{
+		"chart":     template(t),
+		"kustomize": output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")),
+	}
+	for name, manifests := range installs {
+		t.Run(name, func(t *testing.T) {
+			all := objects(t, manifests)
+			want := map[string]any{
+				"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100.0, "versionPriority": 100.0,
+				"service": map[string]any{"name": "logpipeline-operator", "namespace": "logpipeline-system", "port": 443.0},
+			}
+			if diff := cmp.Diff(want, find(t, all, "APIService", metricsapi.APIServiceName).Object["spec"]); diff != "" {
+				t.Errorf("APIService: -want +got\n%s", diff)
+			}
+			service := decode[corev1.Service](t, all, "Service", "logpipeline-operator")
+			pod := decode[appsv1.Deployment](t, all, "Deployment", "logpipeline-operator").Spec.Template
+			if !labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(pod.Labels)) || service.Namespace != "logpipeline-system" {
+				t.Errorf("Service in %q selects %v, but pods have %v", service.Namespace, service.Spec.Selector, pod.Labels)
+			}
+			port := service.Spec.Ports[0]
+			served := slices.IndexFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == port.TargetPort.StrVal })
+			if port.Port != 443 || served < 0 || pod.Spec.Containers[0].Ports[served].ContainerPort != 6443 {
+				t.Errorf("port %+v leads to none of %+v", port, pod.Spec.Containers[0].Ports)
+			}
+			reader := decode[rbacv1.RoleBinding](t, all, "RoleBinding", "logpipeline-operator-authentication-reader")
+			subject := rbacv1.Subject{Kind: "ServiceAccount", Name: "logpipeline-operator", Namespace: "logpipeline-system"}
+			if diff := cmp.Diff([]rbacv1.Subject{subject}, reader.Subjects); diff != "" || reader.Namespace != "kube-system" || reader.RoleRef.Name != "extension-apiserver-authentication-reader" {
+				t.Errorf("RoleBinding in %q to %q: -want +got\n%s", reader.Namespace, reader.RoleRef.Name, diff)
+			}
+		})
+	}
+}
+
+func TestChartWithoutMetricsAPI(t *testing.T) {
+	for _, object := range objects(t, template(t, "--set", "metricsAPI.enabled=false")) {
+		if object.GetKind() == "APIService" || object.GetKind() == "Service" || object.GetNamespace() == "kube-system" {
+			t.Errorf("%s %s", object.GetKind(), object.GetName())
+		}
+	}
+}
+
 func TestChartRefusesBadValues(t *testing.T) {
 	tests := map[string]struct{ value, says string }{
 		"replicas below 0":  {"operator.replicas=-1", "/operator/replicas"},
@@ -137,6 +202,7 @@ func TestChartRefusesBadValues(t *testing.T) {
 		"pull policy":       {"operator.image.pullPolicy=Sometimes", "/operator/image/pullPolicy"},
 		"no ingester image": {"ingester.image.repository=", "/ingester/image/repository"},
 		"namespace's name":  {"watchNamespaces={Prod}", "/watchNamespaces/0"},
+		"neither yes or no": {"metricsAPI.enabled=perhaps", "/metricsAPI/enabled"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

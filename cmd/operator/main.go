@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/logpipeline/logpipeline/controllers"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
@@ -52,7 +53,7 @@ func run(ctx context.Context, options options) error {
 	}
 	pool := topics.NewPool()
 	defer pool.Close()
-	if err := controllers.NewReconciler(mgr, pool, options.ingesterImage).SetupWithManager(mgr); err != nil {
+	if err := addControllers(ctx, mgr, pool, options); err != nil {
 		return err
 	}
 	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
@@ -61,4 +62,20 @@ func run(ctx context.Context, options options) error {
 	}
 	logger.Info("starting", "version", version, "ingesterImage", options.ingesterImage, "namespaces", options.namespaces)
 	return mgr.Start(ctx)
+}
+
+// addControllers has the manager reconcile pipelines, and follow and scale
+// them.
+func addControllers(ctx context.Context, mgr ctrl.Manager, pool *topics.Pool, options options) error {
+	store := scaling.NewStore()
+	autoscaling, err := controllers.NewAutoscaling(mgr, store, options.scaling.serviceName())
+	if err != nil {
+		return err
+	}
+	reconciler := controllers.NewReconciler(mgr, pool, autoscaling, options.ingesterImage)
+	reconciler.Namespace = options.scaling.namespace
+	if err := reconciler.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	return addScaling(ctx, mgr, reconciler, store, options.scaling)
 }

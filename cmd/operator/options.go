@@ -32,6 +32,7 @@ type options struct {
 	namespaces     []string
 	logFormat      string
 	version        bool
+	scaling        scalingOptions
 }
 
 func parseOptions(arguments []string, getenv func(string) string, usage io.Writer) (options, error) {
@@ -46,10 +47,12 @@ func parseOptions(arguments []string, getenv func(string) string, usage io.Write
 	flags.StringVar(&namespaces, "watch-namespaces", "", "namespaces to look after, separated by commas; default: all")
 	flags.StringVar(&o.logFormat, "log-format", "text", "text or json")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+	o.scaling.register(flags, getenv)
 	ctrlconfig.RegisterFlags(flags)
 	if err := flags.Parse(arguments); err != nil {
 		return options{}, err
 	}
+	o.scaling.kubeconfig = flags.Lookup(ctrlconfig.KubeconfigFlagName).Value.String()
 	o.namespaces = strings.FieldsFunc(namespaces, func(r rune) bool { return r == ',' || r == ' ' })
 	return o, o.validate(flags.Args())
 }
@@ -64,8 +67,9 @@ func (o options) validate(rest []string) error {
 		return fmt.Errorf("--ingester-image is empty: name the image of the pipelines' pods, or set %s", imageVariable)
 	case o.logFormat != "text" && o.logFormat != "json":
 		return fmt.Errorf("--log-format is %q: choose text or json", o.logFormat)
+	default:
+		return o.scaling.validate()
 	}
-	return nil
 }
 
 func (o options) logger(w io.Writer) logr.Logger {

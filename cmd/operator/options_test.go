@@ -20,24 +20,24 @@ func TestParseOptions(t *testing.T) {
 	}{
 		"image from the environment": {
 			nil, "registry/ingester:1",
-			options{ingesterImage: "registry/ingester:1", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text"},
+			options{ingesterImage: "registry/ingester:1", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text", scaling: scalingOptions{address: ":6443"}},
 		},
 		"flag over environment": {
 			[]string{"--ingester-image=registry/ingester:2"}, "registry/ingester:1",
-			options{ingesterImage: "registry/ingester:2", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text"},
+			options{ingesterImage: "registry/ingester:2", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text", scaling: scalingOptions{address: ":6443"}},
 		},
 		"everything": {
-			[]string{"--metrics-bind-address=0", "--health-probe-bind-address=:1", "--leader-elect", "--watch-namespaces=a, b", "--log-format=json"}, "i",
-			options{ingesterImage: "i", metricsAddress: "0", probeAddress: ":1", leaderElect: true, namespaces: []string{"a", "b"}, logFormat: "json"},
+			[]string{"--metrics-bind-address=0", "--health-probe-bind-address=:1", "--leader-elect", "--watch-namespaces=a, b", "--log-format=json", "--metrics-api-bind-address=:2"}, "i",
+			options{ingesterImage: "i", metricsAddress: "0", probeAddress: ":1", leaderElect: true, namespaces: []string{"a", "b"}, logFormat: "json", scaling: scalingOptions{address: ":2"}},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := parseOptions(test.arguments, func(string) string { return test.image }, io.Discard)
+			got, err := parseOptions(test.arguments, func(name string) string { return map[string]string{imageVariable: test.image}[name] }, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{}), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})

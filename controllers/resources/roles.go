@@ -41,7 +41,7 @@ func ingesterRole(in Input) role {
 	spec, c := in.Pipeline.Spec.Ingester, in.Configs.Ingester
 	r := role{
 		object:       IngesterName(in.Pipeline),
-		component:    "ingester",
+		component:    IngesterComponent,
 		command:      "serve",
 		pod:          spec.Pod,
 		strategy:     rolling(0, 1),
@@ -68,7 +68,7 @@ func consumerRole(in Input) role {
 	spec, c := in.Pipeline.Spec.Consumer, in.Configs.Consumer
 	r := role{
 		object:       ConsumerName(in.Pipeline),
-		component:    "consumer",
+		component:    ConsumerComponent,
 		command:      "consume",
 		pod:          spec.Pod,
 		strategy:     rolling(1, 0),

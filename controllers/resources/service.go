@@ -20,7 +20,7 @@ const (
 
 // service is the stable address of the ingesters.
 func service(p *v1alpha1.LogPipeline) *corev1ac.ServiceApplyConfiguration {
-	r := role{component: "ingester"}
+	r := role{component: IngesterComponent}
 	return corev1ac.Service(IngesterName(p), p.Namespace).
 		WithLabels(labels(p, r)).
 		WithOwnerReferences(ownerReference(p)).

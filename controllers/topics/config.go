@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/createtopics"
 )
 
 // Topic configurations that this package knows of, see
@@ -16,57 +17,82 @@ import (
 const (
 	maxMessageBytes   = "max.message.bytes"
 	minInsyncReplicas = "min.insync.replicas"
+	uncleanElection   = "unclean.leader.election.enable"
 )
 
-// newTopicConfig is the desired configuration, completed: a new topic takes
-// messages as large as needed, and with three replicas or more acknowledges
-// only what two hold.
-func newTopicConfig(desired Desired) []kafkago.ConfigEntry {
-	config := maps.Clone(desired.Config)
-	if config == nil {
-		config = map[string]string{}
+// watchedKeys are described for every topic: what may have to be raised, and
+// what makes a topic weak.
+var watchedKeys = []string{maxMessageBytes, minInsyncReplicas, uncleanElection}
+
+// leastReplicas with which a topic goes on without one of them although two
+// have to acknowledge.
+const leastReplicas = 3
+
+// keys of the configuration that are altered, in order.
+func (d Desired) keys() []string {
+	keys := slices.Sorted(maps.Keys(d.Config))
+	if _, set := d.Config[maxMessageBytes]; !set && d.MessageBytes > 0 {
+		keys = append(keys, maxMessageBytes)
 	}
-	if _, set := config[maxMessageBytes]; !set && desired.MessageBytes > 0 {
+	return keys
+}
+
+// newTopicConfig is the desired configuration, completed: a new topic takes
+// messages as large as needed, loses nothing to an unclean election, and with
+// three replicas or more acknowledges only what two hold.
+func newTopicConfig(desired Desired) []createtopics.RequestConfig {
+	config := map[string]string{uncleanElection: "false"}
+	if desired.MessageBytes > 0 {
 		config[maxMessageBytes] = strconv.FormatInt(desired.MessageBytes, 10)
 	}
-	if _, set := config[minInsyncReplicas]; !set && desired.ReplicationFactor >= 3 {
+	if desired.ReplicationFactor >= leastReplicas {
 		config[minInsyncReplicas] = "2"
 	}
-	entries := make([]kafkago.ConfigEntry, 0, len(config))
+	maps.Copy(config, desired.Config)
+	entries := make([]createtopics.RequestConfig, 0, len(config))
 	for _, key := range slices.Sorted(maps.Keys(config)) {
-		entries = append(entries, kafkago.ConfigEntry{ConfigName: key, ConfigValue: config[key]})
+		entries = append(entries, createtopics.RequestConfig{Name: key, Value: config[key]})
 	}
 	return entries
 }
 
-// alterConfig sets the desired keys that differ, and no other.
-func (c *Cluster) alterConfig(ctx context.Context, desired Desired) error {
-	keys := slices.Sorted(maps.Keys(desired.Config))
-	_, set := desired.Config[maxMessageBytes]
-	raise := !set && desired.MessageBytes > 0
-	if raise {
-		keys = append(keys, maxMessageBytes)
-	}
-	if len(keys) == 0 {
+// saferConfig is what a topic, just created with as many replicas as the
+// brokers see fit, lacks: only now it is known how many these are.
+func saferConfig(desired Desired, topic Topic, live map[string]string) map[string]string {
+	_, set := desired.Config[minInsyncReplicas]
+	if set || topic.ReplicationFactor < leastReplicas || !below(live[minInsyncReplicas], 2) {
 		return nil
 	}
-	live, err := c.describeConfig(ctx, desired.Name, keys)
-	if err != nil {
-		return err
+	return map[string]string{minInsyncReplicas: "2"}
+}
+
+// weakness says how a topic can lose what was acknowledged, by what is known
+// of its configuration.
+func weakness(topic Topic, live map[string]string) string {
+	var said []string
+	if n := live[minInsyncReplicas]; topic.ReplicationFactor >= leastReplicas && below(n, 2) {
+		said = append(said, fmt.Sprintf("its %s is %s with %d replicas, so that records are acknowledged which one broker alone holds: set it to 2", minInsyncReplicas, n, topic.ReplicationFactor))
 	}
+	if live[uncleanElection] == "true" {
+		said = append(said, uncleanElection+" is true, so that a broker which lacks acknowledged records may lead: set it to false")
+	}
+	return strings.Join(said, "; ")
+}
+
+// configChanges are the desired keys that differ from the live ones, and no
+// other.
+func configChanges(desired Desired, live map[string]string) map[string]string {
 	changes := map[string]string{}
 	for key, value := range desired.Config {
 		if !sameValue(value, live[key]) {
 			changes[key] = value
 		}
 	}
-	if raise && below(live[maxMessageBytes], desired.MessageBytes) {
+	_, set := desired.Config[maxMessageBytes]
+	if !set && below(live[maxMessageBytes], desired.MessageBytes) {
 		changes[maxMessageBytes] = strconv.FormatInt(desired.MessageBytes, 10)
 	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return c.setConfig(ctx, desired.Name, changes)
+	return changes
 }
 
 // sameValue compares as the brokers do, who write "0.50" back as "0.5" and
@@ -86,30 +112,11 @@ func below(live string, least int64) bool {
 	return err == nil && bytes < least
 }
 
-func (c *Cluster) describeConfig(ctx context.Context, topic string, keys []string) (map[string]string, error) {
-	failed := func(err error) error { return failed(fmt.Errorf("describe configuration of topic %q: %w", topic, err)) }
-	response, err := c.admin.DescribeConfigs(ctx, &kafkago.DescribeConfigsRequest{
-		Resources: []kafkago.DescribeConfigRequestResource{{
-			ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: keys,
-		}},
-	})
-	if err != nil {
-		return nil, failed(err)
+// setConfig alters these keys, and notes them in live.
+func (c *Cluster) setConfig(ctx context.Context, topic string, changes, live map[string]string) error {
+	if len(changes) == 0 {
+		return nil
 	}
-	live := map[string]string{}
-	for _, resource := range response.Resources {
-		if resource.Error != nil {
-			return nil, failed(resource.Error)
-		}
-		for _, entry := range resource.ConfigEntries {
-			live[entry.ConfigName] = entry.ConfigValue
-		}
-	}
-	return live, nil
-}
-
-func (c *Cluster) setConfig(ctx context.Context, topic string, changes map[string]string) error {
-	failed := func(err error) error { return failed(fmt.Errorf("alter configuration of topic %q: %w", topic, err)) }
 	resource := kafkago.IncrementalAlterConfigsRequestResource{ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic}
 	for _, key := range slices.Sorted(maps.Keys(changes)) {
 		resource.Configs = append(resource.Configs, kafkago.IncrementalAlterConfigsRequestConfig{
@@ -119,13 +126,13 @@ func (c *Cluster) setConfig(ctx context.Context, topic string, changes map[strin
 	response, err := c.admin.IncrementalAlterConfigs(ctx, &kafkago.IncrementalAlterConfigsRequest{
 		Resources: []kafkago.IncrementalAlterConfigsRequestResource{resource},
 	})
+	if err == nil && len(response.Resources) > 0 {
+		err = response.Resources[0].Error
+	}
+	c.forget(topic)
 	if err != nil {
-		return failed(err)
+		return attempt{"alter the configuration of topic", "AlterConfigs", topic}.failed(err)
 	}
-	for _, answer := range response.Resources {
-		if answer.Error != nil {
-			return failed(answer.Error)
-		}
-	}
+	maps.Copy(live, changes)
 	return nil
 }

@@ -7,8 +7,6 @@ import (
 
 	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
-
-	"github.com/logpipeline/logpipeline/ingester/kafka"
 )
 
 // Delete deletes the topic that has this identity, and no other one of its
@@ -20,22 +18,21 @@ func (c *Cluster) Delete(ctx context.Context, name string, identity Identity) er
 	if err != nil {
 		return &Error{Failed, fmt.Errorf("delete topic %q: id %q: %w", name, identity.ID, err)}
 	}
-	live, err := c.client.Topic(ctx, name)
-	if errors.Is(err, kafka.UnknownTopic) {
+	defer c.forget(name)
+	seen, err := c.look(ctx, Desired{Name: name}, c.now())
+	switch {
+	case err != nil:
+		return err
+	case seen.missing():
 		return nil
-	}
-	if err != nil {
-		return failed(err)
-	}
-	if (Identity{ClusterID: live.ClusterID, ID: live.ID}) != identity {
+	case seen.refusal != 0:
+		return attempt{"describe topic", "Describe", name}.failed(seen.refusal)
+	case seen.Identity != identity:
 		return nil
 	}
 	err = c.client.DeleteTopic(ctx, id)
-	if errors.Is(err, kafkago.UnknownTopicID) {
+	if err == nil || errors.Is(err, kafkago.UnknownTopicID) {
 		return nil
 	}
-	if err != nil {
-		return failed(fmt.Errorf("topic %q: %w", name, err))
-	}
-	return nil
+	return attempt{"delete topic", "Delete", name}.failed(err)
 }

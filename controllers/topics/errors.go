@@ -1,10 +1,15 @@
 package topics
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"syscall"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/logpipeline/logpipeline/ingester/kafka"
 )
 
 // Reason says why a topic is not as desired, in a word.
@@ -14,6 +19,11 @@ type Reason string
 const (
 	// Unreachable: no broker answered.
 	Unreachable Reason = "Unreachable"
+	// AuthenticationFailed: the brokers refused the name and password, or
+	// ended the connection without a word as they do to wrong credentials.
+	AuthenticationFailed Reason = "AuthenticationFailed"
+	// CertificateRejected: one side does not believe the other's certificate.
+	CertificateRejected Reason = "CertificateRejected"
 	// NotAuthorized: the brokers refused a right.
 	NotAuthorized Reason = "NotAuthorized"
 	// NotFound: the topic is not managed, and there is none.
@@ -21,7 +31,7 @@ const (
 	// Recreated: the topic that was known is gone, or another one has taken
 	// its name.
 	Recreated Reason = "Recreated"
-	// InvalidReplicationFactor: more replicas than brokers.
+	// InvalidReplicationFactor: more replicas than brokers are alive.
 	InvalidReplicationFactor Reason = "InvalidReplicationFactor"
 	// InvalidConfig: the brokers refused a configuration or a policy of
 	// theirs did.
@@ -49,23 +59,61 @@ func ReasonOf(err error) Reason {
 	return Failed
 }
 
-// failed classifies an error, which says what was tried, by what the brokers
-// answered, and adds the remedy.
-func failed(err error) error {
+// attempt is what was tried with a topic, and the right that it takes by
+// https://kafka.apache.org/documentation/#operations_resources_and_protocols.
+type attempt struct{ doing, right, topic string }
+
+// failed classifies what the brokers answered, or that they did not, and adds
+// the remedy.
+func (a attempt) failed(err error) error {
+	doing := fmt.Sprintf("%s %q", a.doing, a.topic)
 	code, answered := errors.AsType[kafkago.Error](err)
 	if !answered {
-		return &Error{Unreachable, fmt.Errorf("%w; check kafka.bootstrapServers and the brokers", err)}
+		return unanswered(doing, err, true)
 	}
+	err = fmt.Errorf("%s: %w", doing, err)
 	switch code {
 	case kafkago.TopicAuthorizationFailed, kafkago.ClusterAuthorizationFailed:
-		return &Error{NotAuthorized, fmt.Errorf("%w; allow it to the operator by an ACL", err)}
+		return &Error{NotAuthorized, fmt.Errorf("%w; the operator needs the right %s on topic %q: allow it by an ACL", err, a.right, a.topic)}
 	case kafkago.InvalidReplicationFactor:
-		return &Error{InvalidReplicationFactor, fmt.Errorf("%w; lower topic.replicationFactor, or add brokers", err)}
-	case kafkago.InvalidConfiguration, kafkago.PolicyViolation, kafkago.InvalidPartitionNumber:
+		return &Error{InvalidReplicationFactor, fmt.Errorf("%w; start more brokers, or lower topic.replicationFactor", err)}
+	case kafkago.InvalidConfiguration, kafkago.PolicyViolation, kafkago.InvalidPartitionNumber, kafkago.InvalidTopic:
 		return &Error{InvalidConfig, err}
 	case kafkago.LeaderNotAvailable, kafkago.BrokerNotAvailable, kafkago.NotController, kafkago.RequestTimedOut, kafkago.NetworkException:
 		return &Error{Unreachable, fmt.Errorf("%w; the brokers are not ready", err)}
 	default:
 		return &Error{Failed, err}
 	}
+}
+
+// unanswered classifies an exchange that brought no answer. A connection that
+// ends means little once the brokers have answered on others; before that it is
+// their way to say no.
+func unanswered(doing string, err error, answeredBefore bool) error {
+	err = fmt.Errorf("%s: %w", doing, err)
+	switch {
+	case certificateRejected(err):
+		return &Error{CertificateRejected, fmt.Errorf("%w; check the certificates that kafka.security and kafka.adminSecurity name", err)}
+	case kafka.CredentialsRefused(err):
+		return &Error{AuthenticationFailed, fmt.Errorf("%w; check the name and password that kafka.security and kafka.adminSecurity name", err)}
+	case !answeredBefore && (ended(err) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, errMalformed) || noTLS(err)):
+		return &Error{AuthenticationFailed, fmt.Errorf("%w: the brokers ended the connection without an answer, as they do to a wrong name or password, to plain text where they want TLS or a password, and to TLS where they want plain text; check kafka.security and kafka.adminSecurity", err)}
+	default:
+		return &Error{Unreachable, fmt.Errorf("%w; check kafka.bootstrapServers and the brokers", err)}
+	}
+}
+
+func certificateRejected(err error) bool {
+	var (
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		alert     tls.AlertError
+	)
+	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &alert)
+}
+
+func noTLS(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.As(err, &record)
 }

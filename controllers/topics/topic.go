@@ -4,13 +4,10 @@ package topics
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
+	"maps"
 
 	kafkago "github.com/segmentio/kafka-go"
-
-	"github.com/logpipeline/logpipeline/ingester/kafka"
 )
 
 // Identity is what a topic is: a name can be taken again by another topic.
@@ -36,6 +33,8 @@ type Desired struct {
 	MessageBytes int64
 	// Known is the topic that was seen last; the zero value when none was.
 	Known Identity
+	// Anew has the brokers asked even where they were less than a minute ago.
+	Anew bool
 }
 
 // Topic is a topic as the brokers describe it.
@@ -43,54 +42,90 @@ type Topic struct {
 	Identity
 	Name       string
 	Partitions int32
-	// ReplicationFactor of the first partition; 0 while it is not known.
+	// ReplicationFactor of the partition that has the fewest replicas.
 	ReplicationFactor int32
-}
-
-// Cluster administers the topics of one Kafka cluster. It is safe for
-// concurrent use. Every error is an *Error.
-type Cluster struct {
-	client *kafka.Client
-	admin  *kafkago.Client
+	// Weakness says how the topic can lose records that were acknowledged, and
+	// what to do about it; empty when it can't, as far as is known.
+	Weakness string
 }
 
 // Ensure makes the topic as desired and returns it as it then is; created
 // tells whether this call has created it. It never removes partitions, moves
 // replicas or deletes a topic. When it returns an error with a created topic,
 // that topic exists and a later part failed.
+//
+// A topic that was as desired less than a minute ago counts as it was then,
+// without a request; see Cluster.
 func (c *Cluster) Ensure(ctx context.Context, desired Desired) (topic Topic, created bool, err error) {
-	live, err := c.client.Topic(ctx, desired.Name)
-	if errors.Is(err, kafka.UnknownTopic) {
+	notBefore := c.now().Add(-c.lifetime())
+	if desired.Anew {
+		notBefore = c.now()
+	}
+	seen, err := c.look(ctx, desired, notBefore)
+	if err != nil {
+		return Topic{}, false, err
+	}
+	if seen.check(desired) == nil && seen.is(desired) {
+		return seen.Topic, false, nil
+	}
+	if seen, err = c.look(ctx, desired, c.now().Add(-recently)); err != nil {
+		return Topic{}, false, err
+	}
+	if seen.missing() {
 		if err := mayCreate(desired); err != nil {
 			return Topic{}, false, err
 		}
-		if live, created, err = c.create(ctx, desired); err != nil {
+		if seen, created, err = c.create(ctx, desired); err != nil {
 			return Topic{}, created, err
 		}
-	} else if err != nil {
-		return Topic{}, false, failed(err)
 	}
-	topic = Topic{
-		Identity:   Identity{ClusterID: live.ClusterID, ID: live.ID},
-		Name:       live.Name,
-		Partitions: int32(len(live.Partitions)),
-	}
-	if err := sameTopic(desired, topic.Identity); err != nil {
-		return topic, false, err
-	}
-	if topic.ReplicationFactor, err = c.replicationFactor(ctx, desired.Name); err != nil {
-		return topic, created, err
+	if err := seen.check(desired); err != nil {
+		return seen.Topic, created, err
 	}
 	if !desired.Managed {
-		return topic, false, nil
+		return seen.Topic, false, nil
 	}
-	if !created {
-		if err := c.alterConfig(ctx, desired); err != nil {
-			return topic, false, err
+	topic, err = c.change(ctx, desired, seen, created)
+	return topic, created, err
+}
+
+// check says why the topic is not one to use or change.
+func (s description) check(desired Desired) error {
+	if s.refusal != 0 {
+		return attempt{"describe topic", "Describe", desired.Name}.failed(s.refusal)
+	}
+	return sameTopic(desired, s.Identity)
+}
+
+// is tells whether nothing has to be changed.
+func (s description) is(desired Desired) bool {
+	if !desired.Managed {
+		return true
+	}
+	return s.configErr == nil && len(configChanges(desired, s.config)) == 0 &&
+		(desired.Partitions == 0 || desired.Partitions == s.Partitions)
+}
+
+// change brings a topic that exists to what is desired.
+func (c *Cluster) change(ctx context.Context, desired Desired, seen description, created bool) (Topic, error) {
+	topic := seen.Topic
+	if seen.configErr != nil && len(desired.keys()) > 0 {
+		return topic, seen.configErr
+	}
+	live := maps.Clone(seen.config)
+	if err := c.setConfig(ctx, desired.Name, configChanges(desired, live), live); err != nil {
+		return topic, err
+	}
+	if created {
+		err := c.setConfig(ctx, desired.Name, saferConfig(desired, topic, live), live)
+		if err != nil && ReasonOf(err) != NotAuthorized { // then Weakness tells
+			return topic, err
 		}
 	}
-	topic.Partitions, err = c.grow(ctx, desired, topic.Partitions)
-	return topic, created, err
+	topic.Weakness = weakness(topic, live)
+	partitions, err := c.grow(ctx, desired, topic.Partitions)
+	topic.Partitions = partitions
+	return topic, err
 }
 
 func mayCreate(desired Desired) error {
@@ -115,70 +150,6 @@ func sameTopic(desired Desired, live Identity) error {
 	}
 }
 
-// create makes the topic and returns it as described; created is false when
-// somebody else was faster.
-func (c *Cluster) create(ctx context.Context, desired Desired) (live kafka.Topic, created bool, err error) {
-	response, err := c.admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: []kafkago.TopicConfig{{
-		Topic:             desired.Name,
-		NumPartitions:     orBrokers(desired.Partitions),
-		ReplicationFactor: orBrokers(desired.ReplicationFactor),
-		ConfigEntries:     newTopicConfig(desired),
-	}}})
-	if err == nil {
-		err = response.Errors[desired.Name]
-	}
-	if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
-		return kafka.Topic{}, false, failed(fmt.Errorf("create topic %q: %w", desired.Name, err))
-	}
-	created = err == nil
-	live, err = c.awaitTopic(ctx, desired.Name)
-	return live, created, err
-}
-
-// orBrokers is 0 as the protocol writes "as the brokers are configured".
-func orBrokers(n int32) int {
-	if n == 0 {
-		return -1
-	}
-	return int(n)
-}
-
-const awaitEvery = 50 * time.Millisecond
-
-// awaitTopic describes a topic that was just created: brokers other than the
-// controller learn of it a little later.
-func (c *Cluster) awaitTopic(ctx context.Context, name string) (kafka.Topic, error) {
-	for {
-		live, err := c.client.Topic(ctx, name)
-		if err == nil {
-			return live, nil
-		}
-		if !errors.Is(err, kafka.UnknownTopic) {
-			return kafka.Topic{}, failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return kafka.Topic{}, failed(fmt.Errorf("await topic %q: %w", name, ctx.Err()))
-		case <-time.After(awaitEvery):
-		}
-	}
-}
-
-// replicationFactor is read from the metadata that the transport keeps, where
-// a topic that others created may appear late.
-func (c *Cluster) replicationFactor(ctx context.Context, name string) (int32, error) {
-	metadata, err := c.admin.Metadata(ctx, &kafkago.MetadataRequest{Topics: []string{name}})
-	if err != nil {
-		return 0, failed(fmt.Errorf("describe replicas of topic %q: %w", name, err))
-	}
-	for _, topic := range metadata.Topics {
-		if topic.Name == name && len(topic.Partitions) > 0 {
-			return int32(len(topic.Partitions[0].Replicas)), nil
-		}
-	}
-	return 0, nil
-}
-
 // grow adds the partitions that are missing and returns how many there are.
 func (c *Cluster) grow(ctx context.Context, desired Desired, live int32) (int32, error) {
 	switch {
@@ -193,8 +164,10 @@ func (c *Cluster) grow(ctx context.Context, desired Desired, live int32) (int32,
 	if err == nil {
 		err = response.Errors[desired.Name]
 	}
+	c.forget(desired.Name)
 	if err != nil {
-		return live, failed(fmt.Errorf("grow topic %q from %d to %d partitions: %w", desired.Name, live, desired.Partitions, err))
+		return live, attempt{fmt.Sprintf("grow from %d to %d partitions topic", live, desired.Partitions), "Alter", desired.Name}.failed(err)
 	}
-	return desired.Partitions, nil
+	seen, err := c.await(ctx, desired, func(s description) bool { return s.Partitions >= desired.Partitions })
+	return max(seen.Partitions, live), err
 }

@@ -17,6 +17,8 @@ var units = []struct {
 	size   int64
 }{{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10}}
 
+const sizeRemedy = `write a whole number of bytes, or one with Ki, Mi, Gi or Ti, such as "64Mi"`
+
 // ParseBytes reads "1048576" and "1Mi" alike. Fractions, signs and decimal
 // units are errors.
 func ParseBytes(s string) (Bytes, error) {
@@ -29,7 +31,7 @@ func ParseBytes(s string) (Bytes, error) {
 	}
 	n, err := strconv.ParseUint(number, 10, 63)
 	if err != nil || n > uint64(math.MaxInt64/factor) {
-		return 0, fmt.Errorf("parse size %q: write a whole number of bytes, or one with Ki, Mi, Gi or Ti, such as \"64Mi\"", s)
+		return 0, fmt.Errorf("parse size %q: %s", s, sizeRemedy)
 	}
 	return Bytes(int64(n) * factor), nil
 }

@@ -284,8 +284,8 @@ type Consumer struct {
 	// Kubernetes is that of the pod. Empty makes it a dynamic member.
 	InstanceID string `json:"instanceID"`
 	// SessionTimeoutSeconds is after how long without a sign of life the others
-	// take the process's partitions over. The brokers bound it, to 6 to 1800
-	// unless configured otherwise.
+	// take the process's partitions over, 6 to 1800: the bounds of brokers that
+	// aren't configured otherwise.
 	SessionTimeoutSeconds int `json:"sessionTimeoutSeconds"`
 	// OnLoss says what becomes of a partition whose next records are gone
 	// before they were stored: Stop, it stands still until somebody decides, or
@@ -507,6 +507,9 @@ func Parse(document []byte, defaults Config) (Config, error) {
 	c := defaults
 	asJSON, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
+		return Config{}, fmt.Errorf("parse configuration: %s", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+	}
+	if err := checkDocument(asJSON); err != nil {
 		return Config{}, fmt.Errorf("parse configuration: %w", err)
 	}
 	var choice struct {

@@ -47,11 +47,22 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ document, want string }{
-		"a field that does not exist": {"queue: {maxByte: 1}", `unknown field "queue.maxByte"`},
+		"a field that does not exist": {"queue: {maxByte: 1}", `unknown field "queue.maxByte": did you mean "queue.maxBytes"?`},
 		"a newer format":              {"version: 2", "version is 2, but this release reads version 1"},
-		"a size with a decimal unit":  {"queue: {maxBytes: 64MB}", `parse size "64MB": write a whole number of bytes`},
-		"a negative size":             {"queue: {maxBytes: -1}", `parse size "-1"`},
-		"a size that overflows":       {"queue: {maxBytes: 9999999Ti}", `parse size "9999999Ti"`},
+		"a field with another case":   {"queue: {maxbytes: 1}", `unknown field "queue.maxbytes": did you mean "queue.maxBytes"?`},
+		"a field of another section":  {"maxBodyBytes: 1", `unknown field "maxBodyBytes": did you mean requestLimits.maxBodyBytes?`},
+		"a field like none":           {"queue: {size: 1}", `unknown field "queue.size": queue has maxBytes`},
+		"a size with a decimal unit":  {"queue: {maxBytes: 64MB}", `queue.maxBytes is "64MB": write a whole number of bytes`},
+		"a negative size":             {"queue: {maxBytes: -1}", `queue.maxBytes is -1: write a whole number of bytes`},
+		"a size that overflows":       {"queue: {maxBytes: 9999999Ti}", `queue.maxBytes is "9999999Ti"`},
+		"one address, no list":        {"kafka: {bootstrapServers: kafka:9092}", `kafka.bootstrapServers is "kafka:9092": write a list, such as ["kafka:9092"]`},
+		"a number in a list of texts": {"kafka: {bootstrapServers: [9092]}", `kafka.bootstrapServers[0] is 9092: write a text, in quotes`},
+		"a number in quotes":          {`segment: {maxAgeSeconds: "10"}`, `segment.maxAgeSeconds is "10": write a whole number`},
+		"a fraction":                  {"segment: {maxAgeSeconds: 1.5}", `segment.maxAgeSeconds is 1.5: write a whole number`},
+		"a text for a truth":          {"kafka: {tls: {enabled: 'yes'}}", `kafka.tls.enabled is "yes": write true or false`},
+		"a value for a section":       {"queue: 64Mi", `queue is "64Mi": write fields below it: maxBytes`},
+		"no object at all":            {"[a]", `the document is ["a"]: write fields below it: acknowledge, `},
+		"two mistakes":                {"queue: {maxBytes: x}\ntopics: a", "queue.maxBytes is \"x\": write a whole number of bytes, or one with Ki, Mi, Gi or Ti, such as \"64Mi\"\nunknown field \"topics\""},
 		"a key that stands twice":     {"topic: a\ntopic: b", `key "topic" already set in map`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +167,17 @@ func TestValidate(t *testing.T) {
 		"a body that the queue can't hold": {
 			valid(func(c *Config) { c.Queue.MaxBytes = 1 << 20 }), RoleServe,
 			[]string{"requestLimits.maxBodyBytes is 16Mi, more than half of queue.maxBytes (1Mi)"},
+		},
+		"a record that no body can hold": {
+			valid(func(c *Config) { c.RequestLimits.MaxRecordBytes = 32 << 20 }), RoleServe,
+			[]string{"requestLimits.maxRecordBytes is 32Mi, more than requestLimits.maxBodyBytes (16Mi)"},
+		},
+		"bodies that are smaller than a record is by default": {
+			valid(func(c *Config) { c.RequestLimits.MaxBodyBytes = 1 << 19 }), RoleServe, nil,
+		},
+		"a session that brokers refuse": {
+			valid(func(c *Config) { c.Consumer.SessionTimeoutSeconds = 1 }), RoleConsume,
+			[]string{"consumer.sessionTimeoutSeconds is 1: choose from 6 to 1800"},
 		},
 		"less memory for all fetches than for one": {
 			valid(func(c *Config) { c.Consumer.FetchMaxTotalBytes = 1 << 20 }), RoleConsume,

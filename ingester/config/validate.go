@@ -84,7 +84,15 @@ func (c Config) validateIntake() []error {
 		checks = append(checks, fmt.Errorf("requestLimits.maxBodyBytes is %s, more than half of queue.maxBytes (%s), so that such a body and the index of its records might never be admitted: raise the queue or lower the limit",
 			c.RequestLimits.MaxBodyBytes, c.Queue.MaxBytes))
 	}
-	return checks
+	return append(checks, c.RequestLimits.validateRecord())
+}
+
+// validateRecord: what was not set, but is the default, is nobody's mistake.
+func (r RequestLimits) validateRecord() error {
+	if r.MaxRecordBytes <= r.MaxBodyBytes || r.MaxRecordBytes == Default().RequestLimits.MaxRecordBytes {
+		return nil
+	}
+	return fmt.Errorf("requestLimits.maxRecordBytes is %s, more than requestLimits.maxBodyBytes (%s), so that no such record can come: lower it, or raise maxBodyBytes", r.MaxRecordBytes, r.MaxBodyBytes)
 }
 
 func (p Producer) validateCodec() error {
@@ -154,7 +162,7 @@ func (c Config) validateAccess() error {
 func (c Config) validateStorage() []error {
 	checks := []error{
 		c.Consumer.validateInstanceID(),
-		between("consumer.sessionTimeoutSeconds", int64(c.Consumer.SessionTimeoutSeconds), 1, 3600),
+		between("consumer.sessionTimeoutSeconds", int64(c.Consumer.SessionTimeoutSeconds), 6, 1800), // the brokers' own bounds
 		oneOf("consumer.onLoss", c.Consumer.OnLoss, OnLossStop, OnLossRecordGap),
 		between("consumer.fetchMaxBytes", int64(c.Consumer.FetchMaxBytes), 1<<10, 1<<30),
 		between("consumer.fetchMaxTotalBytes", int64(c.Consumer.FetchMaxTotalBytes), int64(c.Consumer.FetchMaxBytes), 1<<40),

@@ -7,22 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/logpipeline/logpipeline/ingester/deadletter"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
-)
-
-// The headers of what lies in the dead-letter topic because it can't be stored.
-// A record's own follow them. The identity, "<topic>/<partition>/<offset>" of
-// the first offset, is the key as well. What is there twice under one key and
-// part was written twice, around a crash.
-const (
-	headerIdentity   = "logpipeline-undecodable"
-	headerContent    = "logpipeline-undecodable-content"     // batch, as it is with its header, or record
-	headerPart       = "logpipeline-undecodable-part"        // "<n>/<of>"
-	headerNextOffset = "logpipeline-undecodable-next-offset" // behind what it stands for
-	headerReason     = "logpipeline-undecodable-reason"      // for a person
-	headerTime       = "logpipeline-undecodable-time"        // when it was given up, RFC 3339
-	headerKey        = "logpipeline-undecodable-key"         // a record's, unless that is null
 )
 
 const (
@@ -36,7 +23,8 @@ const (
 	replicaTimeout = 5 * time.Second
 )
 
-// letter is a record batch, a part of one, or a record that can't be stored.
+// letter is a record batch, a part of one, or a record that can't be stored; its
+// headers are deadletter.HeaderUndecodable and those after it.
 type letter struct {
 	identity string
 	value    []byte
@@ -47,12 +35,12 @@ func (w *worker) newLetter(content, part string, offset, next int64, reason stri
 	identity := w.config.Topic + "/" + strconv.Itoa(int(w.partition)) + "/" + strconv.FormatInt(offset, 10)
 	header := func(key, value string) record.Header { return record.Header{Key: key, Value: []byte(value)} }
 	return letter{identity: identity, value: bytes.Clone(value), headers: []record.Header{
-		header(headerIdentity, identity),
-		header(headerContent, content),
-		header(headerPart, part),
-		header(headerNextOffset, strconv.FormatInt(next, 10)),
-		header(headerReason, reason),
-		header(headerTime, time.Now().UTC().Format(time.RFC3339Nano)),
+		header(deadletter.HeaderUndecodable, identity),
+		header(deadletter.HeaderUndecodableContent, content),
+		header(deadletter.HeaderUndecodablePart, part),
+		header(deadletter.HeaderUndecodableNextOffset, strconv.FormatInt(next, 10)),
+		header(deadletter.HeaderUndecodableReason, reason),
+		header(deadletter.HeaderUndecodableTime, time.Now().UTC().Format(time.RFC3339Nano)),
 	}}
 }
 
@@ -71,7 +59,7 @@ func (w *worker) lettersOfBatch(offset, next int64, batch *kafka.CorruptError) [
 func (w *worker) letterOfRecord(r *kafka.Record, defect string) letter {
 	l := w.newLetter("record", "1/1", r.Offset, r.Offset+1, "the record "+defect, r.Value)
 	if r.Key != nil {
-		l.headers = append(l.headers, record.Header{Key: headerKey, Value: bytes.Clone(r.Key)})
+		l.headers = append(l.headers, record.Header{Key: deadletter.HeaderUndecodableKey, Value: bytes.Clone(r.Key)})
 	}
 	own, err := r.Headers(nil)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/consumer/group"
+	"github.com/logpipeline/logpipeline/ingester/kafka"
 )
 
 const (
@@ -14,6 +15,9 @@ const (
 	// from working until the last one has noticed.
 	heartbeatInterval = time.Second
 	rebalanceTimeout  = 30 * time.Second
+	// joinPatience is longer than brokers hold back a group's first generation
+	// unless told otherwise (group.initial.rebalance.delay.ms, 3 s).
+	joinPatience = 4 * time.Second
 	// leaveTimeout bounds the last request of a process.
 	leaveTimeout = 5 * time.Second
 	// watchInterval bounds how long a new partition goes unnoticed.
@@ -29,9 +33,24 @@ func (c *Consumer) waitForTopic(ctx context.Context) bool {
 			c.partitions = len(topic.Partitions)
 			return true
 		}
-		trouble.waitAfter(ctx, "topic is not there yet", err)
+		what := "topic cannot be described"
+		switch {
+		case errors.Is(err, kafka.UnknownTopic):
+			what = "topic is not there yet"
+		case errors.Is(err, kafka.ErrUnreachable):
+			what = "brokers cannot be reached"
+		}
+		trouble.waitAfter(ctx, orRefused(err, what), err)
 	}
 	return false
+}
+
+// orRefused is what, unless the brokers refuse the credentials.
+func orRefused(err error, what string) string {
+	if kafka.CredentialsRefused(err) {
+		return "brokers refuse the credentials that kafka.sasl and kafka.tls name"
+	}
+	return what
 }
 
 // consume works in one generation of the group after the other. Its error is
@@ -40,12 +59,12 @@ func (c *Consumer) consume(ctx context.Context, member *group.Member) error {
 	trouble := trouble{logger: c.logger}
 	for ctx.Err() == nil {
 		c.countPartitions(ctx) // all members look before they join, so that one rebalance is enough
-		generation, err := member.Join(ctx, c.partitions)
+		generation, err := c.join(ctx, member)
 		switch {
 		case errors.Is(err, group.ErrFenced):
 			return err
 		case err != nil:
-			trouble.waitAfter(ctx, "group cannot be joined", err)
+			trouble.waitAfter(ctx, orRefused(err, "group cannot be joined"), err)
 			continue
 		}
 		trouble.over()
@@ -59,12 +78,32 @@ func (c *Consumer) consume(ctx context.Context, member *group.Member) error {
 	return nil
 }
 
+// join says so once if the group lets it wait.
+func (c *Consumer) join(ctx context.Context, member *group.Member) (*group.Generation, error) {
+	said := make(chan struct{})
+	patience := time.AfterFunc(joinPatience, func() {
+		defer close(said)
+		c.logger.Info("waiting for the group: its other members end their work first, and one that was killed is waited for until its session times out",
+			"group", c.config.ConsumerGroup(), "session_timeout", time.Duration(c.config.Consumer.SessionTimeoutSeconds)*time.Second, "rebalance_timeout", rebalanceTimeout)
+	})
+	defer func() {
+		if !patience.Stop() {
+			<-said
+		}
+	}()
+	return member.Join(ctx, c.partitions)
+}
+
 // work stores the generation's partitions until working ends, or the topic has
 // another number of partitions. Ctx is Run's.
 func (c *Consumer) work(ctx, working context.Context, generation *group.Generation) {
 	working, end := context.WithCancel(working)
 	defer end()
-	c.logger.Info("partitions assigned", "group", c.config.ConsumerGroup(), "generation", generation.ID(), "member", generation.MemberID(), "members", generation.Members, "partitions", len(generation.Partitions))
+	assigned := []any{"group", c.config.ConsumerGroup(), "generation", generation.ID(), "member", generation.MemberID(), "partitions", len(generation.Partitions)}
+	if generation.Members > 0 { // only the leader is told
+		assigned = append(assigned, "members", generation.Members)
+	}
+	c.logger.Info("partitions assigned", assigned...)
 	c.standings.begin(generation.ID(), generation.MemberID(), generation.Partitions)
 	defer c.standings.end()
 	var workers sync.WaitGroup

@@ -32,8 +32,39 @@ type process struct {
 	reg    *prometheus.Registry
 	faults *faults
 	health func() error
+	log    *logged
 	// signals are what the consumer tells of itself.
 	signals func() signal.Consumer
+}
+
+// logged is what a process has logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// Write implements io.Writer.
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if testing.Verbose() {
+		_, _ = os.Stderr.Write(p) // for whoever watches
+	}
+	return l.text.Write(p)
+}
+
+// says: there is a line with all of these.
+func (l *logged) says(parts ...string) func() error {
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for line := range strings.Lines(l.text.String()) {
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no line of the log has %q:\n%s", parts, l.text.String())
+	}
 }
 
 // faults are what can be done to a process's storage.
@@ -71,15 +102,13 @@ func startWith(b *topic, dir string, f *faults, change ...func(*config.Config)) 
 	for _, c := range change {
 		c(&cfg)
 	}
-	logger := slog.New(slog.DiscardHandler)
-	if testing.Verbose() {
-		logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
+	log := &logged{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
 	topics := []string{cfg.Topic}
 	if cfg.DeadLetter.Topic != "" {
 		topics = append(topics, cfg.DeadLetter.Topic)
 	}
-	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, topics...), reg: prometheus.NewRegistry(), faults: f}
+	p := &process{t: b.t, done: make(chan error, 1), client: kafka.New(cfg.Kafka, topics...), reg: prometheus.NewRegistry(), faults: f, log: log}
 	directory, err := segment.OpenDirectory(dir, cfg.Segment, logger, p.reg)
 	if err != nil {
 		b.t.Fatal(err)

@@ -143,7 +143,12 @@ func (s *standings) countBusy(change int) {
 }
 
 func (w *worker) tellStopped(reason string, err error) {
-	w.tell(func(p *standing) { p.reason, p.stopped = reason, err })
+	w.tell(func(p *standing) {
+		p.reason, p.stopped = reason, err
+		if p.oldest() == 0 { // what waits, or was removed, is older than this
+			p.waiting = time.Now().UnixMilli()
+		}
+	})
 }
 
 // Stopped is nil as long as every partition of this member goes on. Otherwise

@@ -76,9 +76,31 @@ func TestRetentionRemovedWhatWasNotStored(t *testing.T) {
 		b.deleteRecords(0, 70)
 		p = start(b, dir)
 		eventually(t, "stop", stopped(p, "RetentionPassed"))
+		eventually(t, "be late, and later", growing(p, "delay_seconds", "oldest_unsealed_age_seconds"))
+		if n := p.metric("logpipeline_consumer_retention_at_risk_partitions"); n != 1 {
+			t.Errorf("%v partitions are at risk, want the one that has lost records", n)
+		}
+		if n := p.metric("logpipeline_consumer_retention_left_seconds"); n > 0 {
+			t.Errorf("%v s are left, want none", n)
+		}
 		b.sent[0] = 50
 		expectExact(b, dir)
 	})
+}
+
+// growing: the metrics are more than 0, and were less when it was called last.
+func growing(p *process, names ...string) func() error {
+	before := map[string]float64{}
+	return func() error {
+		for _, name := range names {
+			last, now := before[name], p.metric("logpipeline_consumer_"+name)
+			before[name] = now
+			if last <= 0 || now <= last {
+				return fmt.Errorf("%s was %v and is %v", name, last, now)
+			}
+		}
+		return nil
+	}
 }
 
 func TestRetentionRemovedOnlyWhatIsStored(t *testing.T) {

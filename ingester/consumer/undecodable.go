@@ -15,6 +15,11 @@ const (
 	// maxHoles is how many holes one record batch may leave in the chain, each
 	// of which costs a segment; then the rest of the batch becomes one.
 	maxHoles = 16
+	// holeBytes bounds what is held of the letters of one hole: there may be
+	// millions of them in one compressed batch, and those beyond it are in the
+	// next hole. letterOverhead is about what a letter takes beside its value.
+	holeBytes      = 8 << 20
+	letterOverhead = 1 << 10
 )
 
 // hole is a run of offsets that cannot be stored, and what is to be kept of it
@@ -57,14 +62,14 @@ func (w *worker) corrupt(ctx context.Context, err error, end int64) error {
 	w.request.MaxBytes = int(w.config.Consumer.FetchMaxBytes)
 	w.suspect.times = 0
 	w.decoding.leave()
-	stop := w.stop(stopCorrupt, "reading at offset %d: %w; mend the topic on the brokers", next, err)
 	behind := int64(-1)
 	if located {
 		behind = behindBatch(batch, end)
 	}
 	if w.config.DeadLetter.Topic == "" || behind <= next {
-		return stop
+		return w.stop(stopCorrupt, "reading at offset %d: %w; mend the topic on the brokers", next, err)
 	}
+	stop := w.stop(stopCorrupt, "reading at offset %d: %w", next, err)
 	return &hole{next: behind, stop: stop, letters: w.lettersOfBatch(next, behind, batch)}
 }
 
@@ -80,16 +85,19 @@ func behindBatch(batch *kafka.CorruptError, end int64) int64 {
 // unstorable makes a hole of the records from the one that lines have come to
 // up to the next that can be stored.
 func (w *worker) unstorable(l *lines, batch *kafka.RecordBatch, err *unstorableError) error {
-	stop := w.stop(stopUnstorable, "%w; name a deadLetter.topic for such records, or give this one up (ingester chain resume --record-gap)", err)
 	if w.config.DeadLetter.Topic == "" {
-		return stop
+		return w.stop(stopUnstorable, "%w; name a deadLetter.topic for such records, or give this one up (ingester chain resume --record-gap)", err)
 	}
+	stop := w.stop(stopUnstorable, "%w", err)
 	if w.suspect.base != batch.BaseOffset {
 		w.suspect.base, w.suspect.holes = batch.BaseOffset, 0
 	}
 	w.suspect.holes++
 	h := &hole{next: err.offset + 1, stop: stop, letters: []letter{w.letterOfRecord(&l.record, err.defect)}}
-	for batch.Next(&l.record) {
+	for held := 0; batch.Next(&l.record); {
+		if held += letterOverhead + len(l.record.Value); held > holeBytes {
+			return h
+		}
 		defect := defectOf(l.record.Value)
 		if defect == "" && w.suspect.holes < maxHoles {
 			h.next = l.record.Offset
@@ -113,7 +121,7 @@ func (w *worker) unstorable(l *lines, batch *kafka.RecordBatch, err *unstorableE
 func (w *worker) setAside(ctx context.Context, h *hole) error {
 	if err := w.writeLetters(ctx, h.letters); err != nil {
 		if refused(err) {
-			h.stop.err = fmt.Errorf("%w; and it cannot be kept in the dead-letter topic: %w", h.stop.err, err)
+			h.stop.err = fmt.Errorf("%w; and it cannot be kept in the dead-letter topic: %w; let that topic take it, or give it up (ingester chain resume --record-gap)", h.stop.err, err)
 			return h.stop
 		}
 		return err

@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/deadletter"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -271,6 +273,18 @@ func TestRecordsThatAreNotOneLineGoToTheDeadLetters(t *testing.T) {
 		if diff := cmp.Diff(want, letters.readAll(append(letterHeaders, "logpipeline-undecodable-key", "own")...)); diff != "" {
 			t.Errorf("letters (-want +got):\n%s", diff)
 		}
+		inventory, err := deadletter.Scan(t.Context(), letters.client, letters.name, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed := []deadletter.Undecodable{
+			{Topic: b.name, Offset: 1, NextOffset: 2, Content: "record", Bytes: 3},
+			{Topic: b.name, Offset: 2, NextOffset: 3, Content: "record"},
+			{Topic: b.name, Offset: 4, NextOffset: 5, Content: "record", Bytes: 3},
+		}
+		if diff := cmp.Diff(listed, inventory.Undecodable, cmpopts.IgnoreUnexported(deadletter.Undecodable{}), cmpopts.IgnoreFields(deadletter.Undecodable{}, "Reason", "Time")); diff != "" || inventory.Foreign != 0 {
+			t.Errorf("%d foreign records, and listed (-want +got):\n%s", inventory.Foreign, diff)
+		}
 		if n := p.metric("logpipeline_consumer_dead_letters_total", "RecordUnstorable"); n != 3 {
 			t.Errorf("%v letters are counted, want 3", n)
 		}
@@ -302,6 +316,38 @@ func TestManyHolesInOneBatchBecomeOne(t *testing.T) {
 		}
 		if gaps := len(report.Chains[0].Gaps); gaps != 16 {
 			t.Errorf("%d gaps, want 16", gaps)
+		}
+	})
+}
+
+// What is held of a hole is bounded: one small batch may have millions of records
+// that are none, and becomes several holes then.
+func TestLargeHoleIsRecordedInParts(t *testing.T) {
+	onEveryBroker(t, 1, func(t *testing.T, b *topic) {
+		letters := newTopic(t, b.servers, 1)
+		const records = 20_000
+		batch, err := kafka.NewBatchBuilder(config.CompressionZstd, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range records {
+			batch.Append(time.Now().UnixMilli(), nil, []byte{}, nil)
+		}
+		b.sendBatch(0, batch)
+		b.send(0, time.Now(), line(0, records))
+		dir := t.TempDir()
+		start(b, dir, deadLettersTo(letters))
+		report := waitRecords(b, dir, 1)
+		if gaps := len(report.Chains[0].Gaps); gaps < 2 || gaps > 4 || report.GapOffsets != records {
+			t.Errorf("%d gaps with %d offsets, want 2 to 4 with %d", gaps, report.GapOffsets, records)
+		}
+		identities := map[string]bool{}
+		kept := letters.readAll()
+		for _, l := range kept {
+			identities[l.Key] = true
+		}
+		if len(kept) != records || len(identities) != records {
+			t.Errorf("%d letters of %d records, want %d", len(kept), len(identities), records)
 		}
 	})
 }

@@ -30,13 +30,16 @@ type Inventory struct {
 	Letters []Entry `json:"letters"`
 	// Replayed is how many records were, as far as the topic still tells.
 	Replayed int `json:"replayedRecords"`
+	// Undecodable is what the consumers could not store; it is never replayed.
+	Undecodable []Undecodable `json:"undecodable"`
 	// Foreign is how many records of the topic are no dead letters of ours.
 	Foreign int `json:"foreignRecords"`
 	// Corrupt are the files that can't be read, and why.
 	Corrupt []string `json:"corruptFiles"`
 
-	entries map[string]*Entry
-	batches map[string]indices // which records of a batch were replayed
+	entries     map[string]*Entry
+	undecodable map[string]*Undecodable
+	batches     map[string]indices // which records of a batch were replayed
 }
 
 // Entry is one letter.
@@ -61,11 +64,12 @@ const sampleBytes = 60
 // still holds what could be read: the folder's letters, say, while Kafka is
 // away.
 func Scan(ctx context.Context, client Reader, topic, dir string) (*Inventory, error) {
-	inv := &Inventory{Letters: []Entry{}, Corrupt: []string{}, entries: map[string]*Entry{}, batches: map[string]indices{}}
+	inv := &Inventory{Letters: []Entry{}, Corrupt: []string{}, entries: map[string]*Entry{}, undecodable: map[string]*Undecodable{}, batches: map[string]indices{}}
 	var err error
 	if topic != "" {
 		err = readTopic(ctx, client, topic, inv.addRecord)
 	}
+	inv.Undecodable = inv.sortedUndecodable()
 	err = errors.Join(err, inv.addFolder(dir))
 	for _, e := range slices.SortedFunc(maps.Values(inv.entries), older) {
 		e.Pending = e.seen.without(inv.replayed(e.Batch))
@@ -108,7 +112,7 @@ func (inv *Inventory) addRecord(r *kafka.Record, headers []record.Header) error 
 	}
 	if l, index, err := readHeaders(headers); err == nil {
 		inv.entry(l).add(index, r.Value).InTopic = true
-	} else {
+	} else if inv.addUndecodable(r, headers) != nil {
 		inv.Foreign++
 	}
 	return nil

@@ -162,7 +162,7 @@ func (x *exchange) replay(c *claim, fingerprint uint64, batch *record.Batch) (*r
 }
 
 func (x *exchange) waitedTooLong(batch string) *problem {
-	x.logger.Warn("batch was not acknowledged in time", "batch", batch, "waited", x.options.AcknowledgeTimeout)
+	x.logger.Warn("batch was not acknowledged in time", "batch", batch, "waitedSeconds", x.options.AcknowledgeTimeout.Seconds())
 	p := newProblem(outcomeUnknown, "batch %s was accepted, but %s did not acknowledge it within %v; it may still do so, and sending the records again may double them", batch, x.place, x.options.AcknowledgeTimeout)
 	p.Batch = batch
 	return p

@@ -31,6 +31,7 @@ func (q *sleepyQueue) Add(b *record.Batch) error {
 func (q *sleepyQueue) Wake() {
 	<-q.woken
 	q.produce(<-q.added)
+	q.woken <- struct{}{} // the batch is being produced, which can be waited for
 }
 
 // The answer of a queued batch is with its client before the work on the batch
@@ -50,6 +51,7 @@ func TestQueuedIsAnsweredFirst(t *testing.T) {
 					t.Errorf("got %d %v %s", got.status, got.header, got.body)
 				}
 				q.woken <- struct{}{}
+				<-q.woken
 				q.producing.Wait()
 			}
 		})

@@ -95,7 +95,7 @@ func TestRefusedRequests(t *testing.T) {
 		},
 		{
 			name: "too deep", headers: jsonType, body: `{"a":[[[[]]]]}`,
-			want: problem{Type: "nesting-too-deep", Status: 400, Title: "A record is nested too deeply", Detail: "objects and arrays are nested more than 4 deep", Record: at(0), Offset: at(int64(8))},
+			want: problem{Type: "nesting-too-deep", Status: 400, Title: "A record is nested too deeply", Detail: "objects and arrays are nested more than 4 deep (requestLimits.maxDepth)", Record: at(0), Offset: at(int64(8))},
 		},
 		{
 			name: "no body", headers: jsonType,

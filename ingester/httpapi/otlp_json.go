@@ -105,6 +105,7 @@ func (j *otlpJSON) list(name []byte, member otlpMember) {
 
 // field reads the value of a member and appends it.
 func (j *otlpJSON) field(name []byte, member otlpMember) {
+	j.peek()
 	start := j.at
 	j.out = protowire.AppendVarint(j.out, member.tag)
 	var ok bool
@@ -126,8 +127,7 @@ func (j *otlpJSON) field(name []byte, member otlpMember) {
 		ok = j.number(member)
 	}
 	if !ok {
-		j.at = start
-		j.mismatch("%q to be %s", name, member.expected())
+		j.mismatchFrom(start, fmt.Sprintf("%q to be %s", name, member.expected()))
 	}
 }
 
@@ -142,9 +142,33 @@ func (m otlpMember) expected() string {
 // mismatch refuses the value that stands next.
 func (j *otlpJSON) mismatch(expected string, args ...any) {
 	j.peek()
-	found := j.text[j.at:min(j.at+32, len(j.text))]
+	j.mismatchFrom(j.at, fmt.Sprintf(expected, args...))
+}
+
+// mismatchFrom refuses the value that begins at start, and may have been read.
+func (j *otlpJSON) mismatchFrom(start int, expected string) {
 	// The offset in the body is not known: white space may have been removed.
-	j.err = &record.ParseError{Kind: malformedOTLP, Record: -1, Offset: -1, Reason: fmt.Sprintf("expected "+expected, args...) + fmt.Sprintf(", found %q", found)}
+	j.err = &record.ParseError{Kind: malformedOTLP, Record: -1, Offset: -1, Reason: fmt.Sprintf("expected %s, found %s", expected, j.shown(start))}
+}
+
+// shown is the value that begins at start, for a person. One that was read is
+// not looked through again: its escapes have been resolved.
+func (j *otlpJSON) shown(start int) string {
+	const most = 32
+	first := j.text[start]
+	switch first {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	}
+	if j.at == start {
+		j.skip()
+	}
+	if first == '"' {
+		return strconv.Quote(shorten(string(j.text[start+1:j.at-1]), most))
+	}
+	return shorten(string(j.text[start:j.at]), most)
 }
 
 // nested appends a message behind its length, whose own length shows only

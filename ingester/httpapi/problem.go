@@ -33,6 +33,7 @@ var (
 	unknownAcknowledgement     = kind{name: "unknown-acknowledgement", status: http.StatusBadRequest, title: "There is no such acknowledgement"}
 	weakerAcknowledgement      = kind{name: "weaker-acknowledgement", status: http.StatusBadRequest, title: "A weaker acknowledgement is not given"}
 	unavailableAcknowledgement = kind{name: "unavailable-acknowledgement", status: http.StatusBadRequest, title: "The acknowledgement can't be given here"}
+	unknownParameter           = kind{name: "unknown-parameter", status: http.StatusBadRequest, title: "There is no such parameter"}
 	malformedQuery             = kind{name: "malformed-query", status: http.StatusBadRequest, title: "The query is malformed"}
 	repeatedHeader             = kind{name: "repeated-header", status: http.StatusBadRequest, title: "A header is given twice"}
 	lengthRequired             = kind{name: "length-required", status: http.StatusLengthRequired, title: "The length of the body is not declared"}
@@ -69,7 +70,7 @@ var (
 var kinds = []kind{
 	notFound, methodNotAllowed, unauthorized, forbidden,
 	unknownAcknowledgement, weakerAcknowledgement, unavailableAcknowledgement,
-	malformedQuery, repeatedHeader, lengthRequired,
+	malformedQuery, unknownParameter, repeatedHeader, lengthRequired,
 	malformedIdempotencyKey, idempotencyKeyReused, malformedBatchID, otherInstance, unknownBatch,
 	unsupportedMediaType, unsupportedContentCoding, malformedEncoding,
 	bodyTimeout, incompleteBody, bodyTooLarge, recordTooLarge, recordRefused,

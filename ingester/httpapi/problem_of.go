@@ -28,8 +28,11 @@ func parseProblem(err error) *problem {
 		return admissionProblem(err)
 	}
 	p := newProblem(kindOfParse(refusal.Kind), "%s", refusal.Reason)
-	if refusal.Kind == record.RecordTooLarge {
+	switch refusal.Kind {
+	case record.RecordTooLarge:
 		p.Detail += " (requestLimits.maxRecordBytes)"
+	case record.NestingTooDeep:
+		p.Detail += " (requestLimits.maxDepth)"
 	}
 	p.Offset = &refusal.Offset
 	if refusal.Record >= 0 {

@@ -73,12 +73,11 @@ func TestReceipts(t *testing.T) {
 	}{
 		{"produced", nil, "", 200, producedReceipt, true},
 		{"produced, as asked", nil, "?ack=produced", 200, producedReceipt, true},
-		{"a query of others", nil, "?source=fluent&tag=a%20b", 200, producedReceipt, true},
 		{"queued in memory", queued, "", 202, inMemory, false},
 		{"queued, as asked", queued, "?ack=queued", 202, inMemory, false},
 		{"more than queued", queued, "?ack=produced", 200, producedReceipt, true},
 		{"queued on disk", spooled, "", 202, onDisk, false},
-		{"more than on disk", spooled, "?ack=produced&tag=x", 200, producedReceipt, true},
+		{"more than on disk", spooled, "?ack=produced", 200, producedReceipt, true},
 		{"queued for the leader alone", leaderOnly(queued), "", 202, fmt.Sprintf(queuedReceipt, "memory", "nothing; once in Kafka, what the leader of the partition survives"), false},
 		{"on disk for the leader alone", leaderOnly(spooled), "?ack=queued", 202, fmt.Sprintf(queuedReceipt, "spool", "a crash of the container, not the removal of the pod; once in Kafka, what the leader of the partition survives"), false},
 	}
@@ -108,12 +107,18 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
+func journaled(o *Options, _ *producerQueue) { o.Journal = true }
+
 func TestRefusedAcknowledgements(t *testing.T) {
 	tests := []struct {
 		name, query, problem, detail string
 		change                       func(*Options, *producerQueue)
 	}{
 		{"weaker than configured", "?ack=queued", "weaker-acknowledgement", "(acknowledge: Produced)", nil},
+		{"misspelt", "?acks=produced", "unknown-parameter", `the parameter "acks", but the only one that is known here is ack;`, queued},
+		{"beside a parameter of others", "?ack=produced&tag=x", "unknown-parameter", `the parameter "tag"`, queued},
+		{"weaker than a journal's", "?ack=queued", "weaker-acknowledgement", "(Persisted: the records are in its journal)", journaled},
+		{"a journal's own", "?ack=persisted", "unknown-acknowledgement", `ack is ["persisted"]; leave it out,`, journaled},
 		{"unknown", "?ack=persisted", "unknown-acknowledgement", `ack is ["persisted"]; ask for ack=produced or ack=queued`, nil},
 		{"empty", "?ack=", "unknown-acknowledgement", `ack is [""]`, nil},
 		{"twice", "?ack=queued&ack=produced", "unknown-acknowledgement", `ack is ["queued" "produced"]`, queued},

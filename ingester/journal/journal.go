@@ -63,7 +63,8 @@ type Options struct {
 //     void. A file whose fsync failed is never written again, and neither is
 //     one of an earlier run.
 //   - Offsets are never used again for other records: the journal goes on where
-//     it or the chain ends, whichever is later.
+//     it or the chain ends, whichever is later. Where its own end is in doubt, it
+//     begins only when the chain has been asked.
 //
 // The tail of the last file, if its writing was interrupted, is cut off:
 // nobody was told that it is there. Any other damage is logged, counted and
@@ -76,6 +77,7 @@ type Journal struct {
 	logger  *slog.Logger
 	metrics *metrics
 	id      string
+	certain bool           // where it ends is known without the chain
 	log     appender       // the writer's alone
 	trouble rate.Sometimes // logs of what is tried again
 
@@ -150,18 +152,18 @@ func (j *Journal) First() int64 {
 	return j.sealed
 }
 
-// startBehind says where the chain ends, before anything is written.
-func (j *Journal) startBehind(sealed int64) {
+// startBehind says, before anything is written, that records up to an offset have
+// been stored once.
+func (j *Journal) startBehind(offset int64) {
 	j.mu.Lock()
-	j.end = max(j.end, sealed)
+	defer j.mu.Unlock()
+	j.end = max(j.end, offset)
 	j.log.next, j.log.kept = j.end, j.end
-	j.mu.Unlock()
-	j.release(sealed)
 }
 
 // Run takes batches from the queue, makes them durable and completes them,
 // until the queue has ended, or ctx has: then it refuses what is left. It is
-// called once, after the Storer's Open.
+// called once, after the Storer's Open has returned nil.
 func (j *Journal) Run(ctx context.Context) {
 	defer j.close()
 	var group []*record.Batch
@@ -209,11 +211,12 @@ func (j *Journal) release(sealed int64) {
 		n++
 	}
 	done := append([]*file(nil), j.files[:n]...)
+	all, end := n == len(j.files), j.end
 	j.mu.Unlock()
 	if len(done) == 0 {
 		return
 	}
-	removed, err := removeFiles(j.options.Dir, done)
+	removed, err := j.removeFiles(done, all, end)
 	if err != nil {
 		j.logger.Warn("files of the journal can't be removed yet", "dir", j.options.Dir, "error", err)
 	}
@@ -223,6 +226,16 @@ func (j *Journal) release(sealed int64) {
 		j.stored -= f.size
 	}
 	j.files = j.files[removed:]
+}
+
+// removeFiles removes files. When none is left it has noted down the end.
+func (j *Journal) removeFiles(done []*file, all bool, end int64) (removed int, err error) {
+	if all {
+		if err := noteEnd(j.options.Dir, end); err != nil {
+			return 0, err
+		}
+	}
+	return removeFiles(j.options.Dir, done)
 }
 
 // unsealed is how many offsets the journal holds that the chain doesn't.

@@ -21,7 +21,7 @@ func TestStoresInOrderAndLeavesNothingBehind(t *testing.T) {
 	r.take(0, 50, 3)
 	r.stop()
 	s.checkStored(t, linesFrom(0, 50, 3))
-	if diff := cmp.Diff([]string{"id"}, s.files(t)); diff != "" {
+	if diff := cmp.Diff([]string{"end", "id"}, s.files(t)); diff != "" {
 		t.Errorf("left in the journal (-want +got):\n%s", diff)
 	}
 	r = s.start(t, true)

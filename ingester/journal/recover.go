@@ -58,7 +58,7 @@ func (j *Journal) recover() (err error) {
 		j.log.number, j.log.durable = last.number, last.size
 		j.logger.Info("the journal holds records of an earlier run", "dir", j.options.Dir, "files", len(j.files), "firstOffset", j.sealed, "nextOffset", j.end)
 	}
-	return nil
+	return j.goOnBehindNote()
 }
 
 // addFile enters a file and says where the one before it ends. The base is -1
@@ -99,6 +99,7 @@ func (j *Journal) addFile(number uint64) (base int64, err error) {
 // writing left behind. A file whose making was interrupted goes.
 func (j *Journal) mendLast(bases []int64) error {
 	lost := int64(0)
+	j.certain = true
 	for len(j.files) > 0 {
 		i := len(j.files) - 1
 		last := j.files[i]
@@ -108,6 +109,7 @@ func (j *Journal) mendLast(bases []int64) error {
 		}
 		if bases[i] >= 0 || found.entries {
 			j.end = found.next + lost
+			j.certain = j.certain && bases[i] >= 0 && !found.doubtful
 			return j.cutOff(last, found.size)
 		}
 		if found.size > fileHeaderSize {
@@ -115,7 +117,7 @@ func (j *Journal) mendLast(bases []int64) error {
 			if err := j.reportDamage(last, damage{to: last.size, reason: errFileHeader.Error()}); err != nil {
 				return err
 			}
-			lost = 1
+			lost, j.certain = 1, false
 		}
 		if err := os.Remove(last.path); err != nil {
 			return err
@@ -140,6 +142,8 @@ type scanned struct {
 	next    int64 // offset behind its last record
 	size    int64 // end of what counts, in bytes
 	entries bool  // there are any that can be read
+	// doubtful: some of it can't be read, and there may have been more records.
+	doubtful bool
 }
 
 // scan reads all entries of a file that begins with the record at an offset.
@@ -158,9 +162,10 @@ func scan(f *file, base int64) (scanned, error) {
 		}
 		if err == nil {
 			at += e.size()
-			found = scanned{max(found.next, e.next()), at, true}
+			found = scanned{max(found.next, e.next()), at, true, found.doubtful}
 			continue
 		}
+		found.doubtful = true
 		d := r.damageAt(at, e, err)
 		switch {
 		case d.torn:
@@ -194,6 +199,9 @@ func readOrMakeID(dir string) (string, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		id := rand.Text()
+		if err := noteEnd(dir, 0); err != nil { // before the id: a chain has none of it yet
+			return "", err
+		}
 		write := func(w io.Writer) error { _, err := io.WriteString(w, id+"\n"); return err }
 		return id, durable.Replace(path, ".tmp", write)
 	}

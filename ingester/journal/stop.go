@@ -15,6 +15,17 @@ func (e *takenError) Error() string {
 // StopReason is one CamelCase word.
 func (e *takenError) StopReason() string { return "ChainTaken" }
 
+// lostLinksError stops the storing: the chain has been further than it goes by now,
+// and than the journal knows of.
+type lostLinksError struct{ end, hinted int64 }
+
+func (e *lostLinksError) Error() string {
+	return fmt.Sprintf("the chain ends at offset %d, but its hint says that it has reached %d: links are not there; restore them from a backup, or, if they are gone for good, stop this process and record them as a gap (ingester chain resume --record-gap --partition 0 --to %d), and start it again", e.end, e.hinted, e.hinted)
+}
+
+// StopReason is one CamelCase word.
+func (e *lostLinksError) StopReason() string { return "ChainDamaged" }
+
 // stopReason finds the reason in an error of this package or of the storage.
 func stopReason(err error) (reason string, stops bool) {
 	var stop interface {

@@ -16,6 +16,9 @@ import (
 type Chain interface {
 	// NextOffset is the offset of the next record to append.
 	NextOffset() int64
+	// HintedOffset is where the storage remembers that the chain once ended; it
+	// is behind NextOffset only where links have been lost. 0: it doesn't.
+	HintedOffset() int64
 	// Append adds a run of offsets and the lines of its records.
 	Append(lines []byte, span record.Span) error
 	// Due is why the segment must be sealed before next is appended, or "".
@@ -54,22 +57,16 @@ type Storer struct {
 	cursor   cursor
 	appended int64 // bytes since the last seal
 	stopped  atomic.Pointer[error]
+
+	known     int64 // where the journal ended when the process began
+	postponed bool  // the journal has begun before the chain was opened
+	opened    bool  // the chain was, and agrees with the journal
 }
 
 // NewStorer returns a storer that keeps what retention says. A seal may take so
 // long as timeout says.
 func NewStorer(j *Journal, open OpenChain, keep config.Retention, timeout time.Duration, logger *slog.Logger) *Storer {
-	return &Storer{journal: j, open: open, keep: keep, timeout: timeout, logger: logger, trouble: trouble{logger: logger}, cursor: cursor{journal: j}}
-}
-
-// Open opens the chain, and tells the journal where that ends. The error is
-// that of OpenChain.
-func (s *Storer) Open(ctx context.Context) error {
-	if err := s.openChain(ctx); err != nil {
-		return err
-	}
-	s.journal.startBehind(s.chain.NextOffset())
-	return nil
+	return &Storer{journal: j, open: open, keep: keep, timeout: timeout, logger: logger, trouble: trouble{logger: logger}, cursor: cursor{journal: j}, known: j.end}
 }
 
 // Stopped is nil while records can be stored, and otherwise why they can't be
@@ -92,9 +89,15 @@ func (s *Storer) Run(ctx context.Context) error {
 			return nil
 		}
 		s.closeChain()
+		if s.journal.ended() && s.journal.unsealed() == 0 {
+			return nil
+		}
 		if reason, stops := stopReason(err); stops {
 			s.standStill(ctx, reason, err)
 			return s.left(err)
+		}
+		if !s.opened {
+			s.stopped.Store(&err)
 		}
 		s.trouble.waitAfter(ctx, "records of the journal can't be stored", err)
 	}
@@ -205,6 +208,12 @@ func (s *Storer) openChain(ctx context.Context) (err error) {
 	if err != nil {
 		s.chain = nil
 		return err
+	}
+	if !s.opened {
+		if err := s.goOnWithChain(); err != nil {
+			s.closeChain()
+			return err
+		}
 	}
 	s.logger.Info("chain opened", "offset", s.chain.NextOffset())
 	s.retain(ctx)

@@ -45,6 +45,7 @@ type Client struct {
 	transport   *kafkago.Transport
 	layout      layout
 	correlation atomic.Int32
+	answered    atomic.Bool // some broker has
 }
 
 // New returns a client of the cluster that cfg names; nothing is connected
@@ -90,7 +91,7 @@ func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // Admin returns kafka-go's client on the same connections, for requests that
 // this package doesn't make. Creating topics waits until the client's own
-// metadata shows them, so it needs a client without topics.
+// metadata shows them, so it needs a client without topics. Explain its errors.
 func (c *Client) Admin() *kafkago.Client {
 	return &kafkago.Client{Addr: c.address, Transport: c.transport}
 }
@@ -110,17 +111,18 @@ func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) erro
 	x := &exchange{ctx: ctx, request: r, done: make(chan struct{})}
 	_, err := c.transport.RoundTrip(ctx, c.address, x)
 	if x.abandon() {
-		return &ExchangeError{Sent: false, Err: err}
+		return &ExchangeError{Sent: false, Err: c.hint(err)}
 	}
 	<-x.done
 	switch {
 	case x.err == nil:
+		c.answered.Store(true)
 		return nil
 	case errors.Is(x.err, ErrNoRoom):
 		return x.err
 	case ctx.Err() != nil: // it is why the connection was interrupted
 		return &ExchangeError{Sent: true, Err: ctx.Err()}
 	default:
-		return &ExchangeError{Sent: true, Err: x.err}
+		return &ExchangeError{Sent: true, Err: c.hint(x.err)}
 	}
 }

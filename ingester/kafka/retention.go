@@ -29,7 +29,7 @@ func (c *Client) retention(ctx context.Context, topic string) (time.Duration, er
 		ResourceType: kafkago.ResourceTypeTopic, ResourceName: topic, ConfigNames: []string{policy, age},
 	}}})
 	if err != nil {
-		return 0, err
+		return 0, c.Explain(err)
 	}
 	values := map[string]string{}
 	for _, r := range response.Resources {

@@ -108,8 +108,9 @@ type source struct {
 	paths []string
 	apply func([]File) error
 
-	last    []File   // of which the value was made
-	partial *Partial // what was left out of them
+	last    []File    // of which the value was made
+	partial *Partial  // what was left out of them
+	told    time.Time // when it was last logged that they can't be used
 }
 
 // load reads the files and applies them if they have changed. The error is why

@@ -16,7 +16,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	var lost <-chan error
 	notices, err := fsnotify.NewWatcher()
 	if err != nil {
-		w.logger.Warn("mounted files can't be watched, only read again from time to time; raise fs.inotify.max_user_instances", "interval", w.reread, "error", err)
+		w.logger.Warn("mounted files can't be watched, only read again from time to time; raise fs.inotify.max_user_instances", "intervalSeconds", w.reread.Seconds(), "error", err)
 	} else {
 		defer func() { _ = notices.Close() }()
 		events, lost = notices.Events, notices.Errors
@@ -30,8 +30,10 @@ func (w *Watcher) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-events:
-			settled.Reset(w.settle)
+		case event := <-events:
+			if w.concerns(event.Name) {
+				settled.Reset(w.settle)
+			}
 		case err := <-lost:
 			w.logger.Warn("notices of changed files were lost; reading all of them again", "error", err)
 			settled.Reset(w.settle)
@@ -57,10 +59,27 @@ func (w *Watcher) watch(notices *fsnotify.Watcher) {
 				directory = path
 			}
 			if err := notices.Add(directory); err != nil {
-				w.logger.Warn("directory can't be watched; its files are read again from time to time", "files", s.name, "directory", directory, "interval", w.reread, "error", err)
+				w.logger.Warn("directory can't be watched; its files are read again from time to time", "files", s.name, "directory", directory, "intervalSeconds", w.reread.Seconds(), "error", err)
 			}
 		}
 	}
+}
+
+// concerns reports whether a change at the path may be one of the files: of one
+// itself, of a directory that stands for files, or of the link to a volume's
+// generation. A directory may hold others, such as this process's own log.
+func (w *Watcher) concerns(changed string) bool {
+	changed = filepath.Clean(changed)
+	directory, name := filepath.Dir(changed), filepath.Base(changed)
+	for _, s := range w.sources {
+		for _, path := range s.paths {
+			path = filepath.Clean(path)
+			if changed == path || directory == path || changed == filepath.Dir(path) || name == "..data" && directory == filepath.Dir(path) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // reload brings all values up to date.
@@ -69,9 +88,10 @@ func (w *Watcher) reload() {
 		changed, err := s.load()
 		if err != nil {
 			w.metrics.failures.WithLabelValues(s.name).Inc()
-			w.logger.Error("changed files can't be used; what they said before stays in use", "files", s.name, "error", err)
+			w.failed(s, err)
 			continue
 		}
+		s.told = time.Time{}
 		if changed {
 			w.metrics.reloads.WithLabelValues(s.name).Inc()
 			w.logger.Info("changed files are in use", "files", s.name)
@@ -82,6 +102,15 @@ func (w *Watcher) reload() {
 			continue
 		}
 		w.metrics.lastSuccess.WithLabelValues(s.name).SetToCurrentTime()
+	}
+}
+
+// failed tells of files that are not in use; while they are bad, not each time
+// that they are read.
+func (w *Watcher) failed(s *source, err error) {
+	if time.Since(s.told) >= w.reread {
+		s.told = time.Now()
+		w.logger.Error("changed files can't be used; what they said before stays in use", "files", s.name, "error", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +23,9 @@ import (
 // names in the directory staging before it is uploaded.
 //
 // Two contenders create one object: a store that does not let exactly one of
-// them succeed is refused with ErrExclusiveCreateUnsupported.
+// them succeed is refused with ErrExclusiveCreateUnsupported. ErrUnavailable says
+// that the store gave no answer that decides; try again. Any other error needs
+// somebody to act: fs.ErrNotExist is a bucket that is not there.
 func OpenObjectStore(ctx context.Context, address, staging string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	objects, err := openBucket(ctx, address)
 	if err != nil {
@@ -40,17 +43,47 @@ func openObjectStore(ctx context.Context, objects *blob.Bucket, staging string, 
 		return nil, err
 	}
 	b := newBucket(objects, staging)
-	if err := prove(ctx, b); err != nil {
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := requireBucket(asking, objects)
+	if err == nil {
+		err = prove(asking, b)
+	}
+	if err != nil {
+		if passes(err) {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 		return nil, err
 	}
 	return newStore(b, cfg, logger, reg)
 }
 
+// requireBucket asks the store for the bucket, before anything is created in it.
+func requireBucket(ctx context.Context, objects *blob.Bucket) error {
+	there, err := objects.IsAccessible(ctx)
+	if err == nil && !there {
+		err = fmt.Errorf("the bucket is not there: create it, or correct the URL: %w", fs.ErrNotExist)
+	}
+	return err
+}
+
+// askTimeout bounds what a store is asked before it is used, so that who opens it
+// can tell of one that does not answer.
+const askTimeout = 10 * time.Second
+
+// tidyTimeout bounds the removal of one file of the contest: a store that does
+// not answer keeps nobody from ending.
+const tidyTimeout = 2 * time.Second
+
 // prove runs a contest in a store.
 func prove(ctx context.Context, s store) error {
 	create := func(staged, name string, content []byte) error { return s.create(ctx, staged, name, content) }
 	read := func(name string) ([]byte, error) { return readFile(ctx, s, name) }
-	remove := func(name string) error { return s.remove(context.WithoutCancel(ctx), name) }
+	remove := func(name string) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
+		defer cancel()
+		return s.remove(ctx, name)
+	}
 	return contest{create, read, remove}.run()
 }
 
@@ -92,11 +125,7 @@ func openFiles(ctx context.Context, location string) (files store, done func(), 
 		return nil, nil, err
 	}
 	done = func() { _ = objects.Close() } // what is written is complete before
-	accessible, err := objects.IsAccessible(ctx)
-	if err == nil && !accessible {
-		err = fmt.Errorf("the bucket is not there: %w", fs.ErrNotExist)
-	}
-	if err != nil {
+	if err := requireBucket(ctx, objects); err != nil {
 		done()
 		return nil, nil, err
 	}

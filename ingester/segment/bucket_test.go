@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/logpipeline/logpipeline/ingester/config"
@@ -267,6 +268,24 @@ func TestObjectStoreThatCannotExcludeIsRefused(t *testing.T) {
 	}
 }
 
+// TestStartWhereNothingAnswers can be ended.
+func TestStartWhereNothingAnswers(t *testing.T) {
+	server := s3(t)
+	over := make(chan struct{})
+	address := server.proxy(t, func(http.ResponseWriter, *http.Request, http.Handler) { <-over })
+	defer close(over)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := OpenObjectStore(ctx, s3server.URL(address, newPrefix()), t.TempDir(), testConfig(""), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err == nil {
+		t.Error("opened")
+	}
+	if took := time.Since(began); took > 3*tidyTimeout+time.Second {
+		t.Errorf("ended after %v", took)
+	}
+}
+
 func TestObjectStoreByURL(t *testing.T) {
 	server := s3(t)
 	address := s3server.URL(server.Address, newPrefix()+"/deeper")
@@ -366,5 +385,44 @@ func TestOpenGoesByTheConfiguration(t *testing.T) {
 	}
 	if left := files(t, inDirectory.StagingDir()); len(left) != 0 {
 		t.Errorf("left in the local staging directory: %v", left)
+	}
+}
+
+// TestObjectStoreThatCannotBeOpened: what passes is told from what somebody has to
+// mend.
+func TestObjectStoreThatCannotBeOpened(t *testing.T) {
+	server := s3(t)
+	answering := func(status int) string {
+		return server.proxy(t, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+			if r.Header.Get("If-None-Match") == "*" || status == http.StatusForbidden {
+				w.WriteHeader(status)
+				return
+			}
+			pass.ServeHTTP(w, r)
+		})
+	}
+	missing := strings.Replace(s3server.URL(server.Address, newPrefix()), s3server.Bucket, "not-there", 1)
+	for name, test := range map[string]struct {
+		url    string
+		passes bool
+		says   string
+	}{
+		"nobody listens":         {s3server.URL("127.0.0.1:1", newPrefix()), true, "connection refused"},
+		"the store fails":        {s3server.URL(answering(http.StatusServiceUnavailable), newPrefix()), true, "the object store is not available"},
+		"it has no such request": {s3server.URL(answering(http.StatusNotImplemented), newPrefix()), false, "ExclusiveCreateUnsupported"},
+		"the bucket is missing":  {missing, false, "the bucket is not there"},
+		"no permission":          {s3server.URL(answering(http.StatusForbidden), newPrefix()), false, "403"},
+		"no URL":                 {"s3://%zz", false, "invalid URL escape"},
+		"an unknown scheme":      {"ftp://segments", false, "no driver registered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := OpenObjectStore(t.Context(), test.url, t.TempDir(), testConfig(""), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			if errors.Is(err, ErrUnavailable) != test.passes || err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error is %v, want one with %q that passes: %v", err, test.says, test.passes)
+			}
+			if !strings.HasPrefix(test.says, "Exclusive") && strings.Contains(err.Error(), "ExclusiveCreateUnsupported") {
+				t.Errorf("error is %v, which blames the store's creates", err)
+			}
+		})
 	}
 }

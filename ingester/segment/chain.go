@@ -25,6 +25,7 @@ type Chain struct {
 	writer    string    // this opening's token
 	first     int64     // where the chain began
 	sealed    int64     // the chain's end
+	hinted    int64     // see HintedOffset
 	totals    Totals    // through the chain's end
 	seals     int       // of this opening
 	epoch     int32     // of the leader that wrote the chain's end, -1 when unknown
@@ -69,6 +70,7 @@ func (c *Chain) open(ctx context.Context, firstOffset func(context.Context) (int
 	if err := c.findEnd(ctx, -1); err != nil {
 		return err
 	}
+	c.tellLostLinks()
 	return c.removeLeftovers(ctx)
 }
 

@@ -28,14 +28,22 @@ type directory struct {
 	// link creates a name for a file and fails if the name exists; os.Link.
 	link func(file, name string) error
 	made sync.Map // folders of chains that this process has made durable
+
+	proving  sync.Mutex
+	unproven bool // the contest has not been held yet
 }
 
 // OpenDirectory opens a data directory, and makes it if it is not there. It
 // lets two contenders create one link: a file system on which not exactly one
-// of them succeeds is refused with ErrExclusiveCreateUnsupported.
+// of them succeeds is refused with ErrExclusiveCreateUnsupported. On a disk
+// that is full or read-only the contest is put off until the first link is to be
+// created: what makes room again may need the store.
 func OpenDirectory(dir string, cfg config.Segment, logger *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	d := &directory{root: dir, link: os.Link}
-	if err := d.prepare(); err != nil {
+	switch err := d.prepare(); {
+	case errors.Is(err, errUndecided):
+		logger.Warn("data directory takes nothing; it is opened nevertheless", "dir", dir, "error", err)
+	case err != nil:
 		return nil, fmt.Errorf("open data directory %q: %w", dir, err)
 	}
 	return newStore(d, cfg, logger, reg)
@@ -54,8 +62,23 @@ func (d *directory) prepare() error {
 			return err
 		}
 	}
+	d.unproven = true
+	return d.prove()
+}
+
+// prove holds the contest, unless that has been done.
+func (d *directory) prove() error {
+	d.proving.Lock()
+	defer d.proving.Unlock()
+	if !d.unproven {
+		return nil
+	}
 	remove := func(name string) error { return removeIfExists(d.path(name)) }
-	return contest{d.createDurable, d.read, remove}.run()
+	if err := (contest{d.createDurable, d.read, remove}).run(); err != nil {
+		return err
+	}
+	d.unproven = false
+	return nil
 }
 
 func (d *directory) path(name string) string {
@@ -99,6 +122,9 @@ func (d *directory) list(ctx context.Context, folder, prefix string) iter.Seq2[e
 func (d *directory) read(name string) ([]byte, error) { return os.ReadFile(d.path(name)) }
 
 func (d *directory) create(_ context.Context, staged, name string, content []byte) error {
+	if err := d.prove(); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
 	return d.createDurable(staged, name, content)
 }
 

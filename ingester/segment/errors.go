@@ -10,6 +10,10 @@ import (
 // the reason ExclusiveCreateUnsupported of the documentation.
 var ErrExclusiveCreateUnsupported = errors.New("ExclusiveCreateUnsupported: the file system cannot create a link exclusively")
 
+// ErrUnavailable is an object store that cannot be reached, does not answer, or
+// fails by itself, when it is opened. That passes.
+var ErrUnavailable = errors.New("the object store is not available")
+
 // StopError is an error that trying again cannot mend: the partition stops
 // until somebody decides. Errors of this package that are none of these are
 // the storage's, and pass with it.

@@ -30,22 +30,37 @@ type head struct {
 // or that of the last link, or where the links begin.
 func (c *Chain) walkFrom(ctx context.Context, begin int64) (int64, error) {
 	for _, name := range []string{headName, milestoneName} {
-		if hinted, ok := c.readHint(ctx, name); ok {
-			return max(begin, hinted), nil
+		h, ok := readHint(ctx, c.store.files, c.partition, name)
+		if !ok {
+			continue
+		}
+		c.hinted = max(c.hinted, h.NextOffset)
+		link, err := readLink(ctx, c.store.files, c.partition, h.BaseOffset)
+		if err == nil && link.NextOffset == h.NextOffset && link.Totals != nil {
+			return max(begin, h.BaseOffset), nil
 		}
 	}
 	return c.lastLink(ctx, begin)
 }
 
-// readHint returns a hint's offset, if the link that it names bears it out.
-func (c *Chain) readHint(ctx context.Context, name string) (int64, bool) {
-	var h head
-	document, err := readFile(ctx, c.store.files, path.Join(c.dir, name))
-	if err != nil || json.Unmarshal(document, &h) != nil || h.Version != formatVersion {
-		return 0, false
+// readHint returns a hint as it is; a link has to bear it out.
+func readHint(ctx context.Context, from reader, p partition, name string) (h head, ok bool) {
+	document, err := readFile(ctx, from, path.Join(p.chainPath(), name))
+	ok = err == nil && json.Unmarshal(document, &h) == nil && h.Version == formatVersion && h.BaseOffset < h.NextOffset
+	return h, ok
+}
+
+// HintedOffset is the furthest that the hints told, when the chain was opened, of
+// where it ends; 0 when there was none. Since they never run ahead, it is behind
+// the chain's end only when links have been lost, or a hint is damaged.
+func (c *Chain) HintedOffset() int64 { return c.hinted }
+
+// tellLostLinks warns of a chain that ends before it once did: what was lost is
+// stored again where its source still has it.
+func (c *Chain) tellLostLinks() {
+	if c.hinted > c.sealed {
+		c.store.logger.Warn("the hint of the chain names a link that is not there: links have been lost", "partition", c.partition.String(), "chain", c.dir, "hintedOffset", c.hinted, "nextOffset", c.sealed)
 	}
-	link, err := readLink(ctx, c.store.files, c.partition, h.BaseOffset)
-	return h.BaseOffset, err == nil && link.NextOffset == h.NextOffset && link.Totals != nil
 }
 
 // lastLink finds the last link by its name. All links before it are published:

@@ -1,9 +1,14 @@
 package segment
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -99,5 +104,39 @@ func (l listing) list(ctx context.Context, folder, prefix string) iter.Seq2[entr
 				return
 			}
 		}
+	}
+}
+
+// TestChainThatEndsBeforeItsHint says so, and goes on where it ends: who stores
+// from Kafka has the records once more. A hint that is old is none of that.
+func TestChainThatEndsBeforeItsHint(t *testing.T) {
+	for name, test := range map[string]struct {
+		lost int // links
+		end  int64
+	}{"nothing lost": {0, 11}, "the last link lost": {1, 9}, "two links lost": {2, 7}} {
+		t.Run(name, func(t *testing.T) {
+			dir := threeSegments(t)
+			for _, link := range []string{link9, link7}[:test.lost] {
+				if err := os.Remove(filepath.Join(dir, link)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var logged bytes.Buffer
+			s := openDirectory(t, dir)
+			s.logger = slog.New(slog.NewTextHandler(&logged, nil))
+			c := openChain(t, s)
+			if c.NextOffset() != test.end || c.HintedOffset() != 11 {
+				t.Errorf("next offset is %d, hinted %d, want %d and 11", c.NextOffset(), c.HintedOffset(), test.end)
+			}
+			if warned := strings.Contains(logged.String(), "the hint of the chain names a link that is not there"); warned != (test.lost > 0) {
+				t.Errorf("logged %s", logged.String())
+			}
+			appendRecords(t, c, int(13-test.end))
+			seal(t, c)
+			logged.Reset()
+			if c = openChain(t, s); c.NextOffset() != 13 || c.HintedOffset() != 13 || logged.Len() > 0 {
+				t.Errorf("then next offset is %d, hinted %d, and it logged %q", c.NextOffset(), c.HintedOffset(), logged.String())
+			}
+		})
 	}
 }

@@ -35,7 +35,7 @@ func readHeader(ctx context.Context, from reader, p partition) (Header, error) {
 		return Header{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if h.partition() != p {
-		return Header{}, damaged("%s: is the header of %v, topic id %s", name, h.partition(), h.TopicID)
+		return Header{}, fmt.Errorf("%s: %w", name, damaged("is the header of %v, topic id %s", h.partition(), h.TopicID))
 	}
 	return h, nil
 }
@@ -51,7 +51,7 @@ func readLink(ctx context.Context, from reader, p partition, base int64) (Link, 
 		return Link{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if l.partition() != p || l.BaseOffset != base {
-		return Link{}, damaged("%s: is the link of %v at offset %d", name, l.partition(), l.BaseOffset)
+		return Link{}, fmt.Errorf("%s: %w", name, damaged("is the link of %v at offset %d", l.partition(), l.BaseOffset))
 	}
 	return l, nil
 }

@@ -89,7 +89,8 @@ func (r *Report) add(path, format string, args ...any) {
 		r.ProblemsOmitted++
 		return
 	}
-	r.Problems = append(r.Problems, Problem{Path: path, Problem: fmt.Sprintf(format, args...)})
+	problem := strings.TrimPrefix(fmt.Sprintf(format, args...), path+": ") // an error may name it, too
+	r.Problems = append(r.Problems, Problem{Path: path, Problem: problem})
 }
 
 func (r *Report) problems() int64 { return int64(len(r.Problems)) + r.ProblemsOmitted }

@@ -152,11 +152,21 @@ func (c contest) run() error {
 	return judgeContest(string(content), contenders, results)
 }
 
+// errUndecided is a contest that a full or read-only disk, or a store that does
+// not answer, has kept from being held. That passes, and says nothing of who would
+// have won.
+var errUndecided = errors.New("the store cannot prove yet that it creates exclusively")
+
 // judgeContest: content is the winner's, empty when there is none.
 func judgeContest(content string, contenders [2]string, results [2]error) error {
 	const remedy = "use a volume whose file system has link(2), or an object store that honours If-None-Match"
 	if results[0] == nil && results[1] == nil {
 		return fmt.Errorf("%w: both of two contenders created it; %s", ErrExclusiveCreateUnsupported, remedy)
+	}
+	for _, failure := range results {
+		if failure != nil && passes(failure) {
+			return fmt.Errorf("%w: %w", errUndecided, failure)
+		}
 	}
 	if content == "" {
 		return fmt.Errorf("%w: neither of two contenders created it (%w); %s", ErrExclusiveCreateUnsupported, errors.Join(results[:]...), remedy)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"syscall"
@@ -57,6 +58,21 @@ func troubleKind(err error) string {
 	default:
 		return troubleFailing
 	}
+}
+
+// passes reports whether a store's failure goes away without anybody's deciding
+// about the configuration.
+func passes(err error) bool {
+	switch troubleKind(err) {
+	case troubleFull, troubleReadOnly, troubleSlow, troubleUnreachable:
+		return true
+	}
+	var answer interface{ HTTPStatusCode() int }
+	if errors.As(err, &answer) {
+		status := answer.HTTPStatusCode()
+		return status >= http.StatusInternalServerError && status != http.StatusNotImplemented
+	}
+	return errors.Is(err, errUndecided) || errors.Is(err, context.Canceled)
 }
 
 // isOfNetwork: net.Error will not do, since any syscall.Errno is one.

@@ -163,6 +163,45 @@ func TestRetentionMakesRoomOnAFullDisk(t *testing.T) {
 	expectProblems(t, v.dir)
 }
 
+// TestStartOnAFullDisk: a process that is started again where the disk is full,
+// as after a crash that left staged data, opens what is there; then retention
+// makes room. What excludes nobody is found out as soon as there is any.
+func TestStartOnAFullDisk(t *testing.T) {
+	v := newVolume(t, "3m")
+	if err := storeUpTo(t, openDirectory(t, v.dir), 1_000_000, 5000, 3); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("error is %v, want that there is no space", err)
+	}
+	left := filepath.Join(v.dir, stagingDir, "left")
+	if err := os.WriteFile(left, make([]byte, 4<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("error is %v, want that there is no space", err)
+	}
+	d := &directory{root: v.dir, link: os.Rename}
+	if err := d.prepare(); !errors.Is(err, errUndecided) {
+		t.Errorf("error is %v, want that it cannot be decided", err)
+	}
+	s := openDirectory(t, v.dir)
+	c := openChain(t, s)
+	if err := c.Retain(t.Context(), time.UnixMilli(noon), config.Retention{MaxBytes: 1 << 20}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error is %v, want that there is no space", err)
+	}
+	if err := os.Remove(left); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.create(t.Context(), "staging/a", "chain/a", nil); !errors.Is(err, ErrExclusiveCreateUnsupported) {
+		t.Errorf("error is %v, want that it is refused", err)
+	}
+	before := c.NextOffset()
+	retain(t, c, time.UnixMilli(noon), config.Retention{MaxBytes: 1 << 20})
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := storeUpTo(t, s, before+10_000, 5000, 1); err != nil {
+		t.Fatal(err)
+	}
+	expectTrouble(t, s, "")
+	expectProblems(t, v.dir)
+}
+
 // TestDiskThatIsRemountedReadOnly at every step of sealing, and before.
 func TestDiskThatIsRemountedReadOnly(t *testing.T) {
 	for survived := range 4 {

@@ -165,6 +165,7 @@ func (v *verifier) verifyChain(ctx context.Context, p partition) error {
 		v.report.add(path.Join(p.chainPath(), headerName), "%v", err)
 		return ctx.Err()
 	}
+	hints := v.readHints(ctx, p) // before the links, which never run behind
 	listed, err := v.listLinks(ctx, p)
 	if err != nil {
 		return err
@@ -175,6 +176,7 @@ func (v *verifier) verifyChain(ctx context.Context, p partition) error {
 	if err := w.run(ctx, listed); err != nil {
 		return err
 	}
+	w.checkHints(hints)
 	w.report.NextOffset, w.report.DataFrom = w.next, w.begin.data
 	v.linksFrom = w.begin.links
 	v.report.addChain(w.report)

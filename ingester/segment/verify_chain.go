@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path"
 	"time"
 )
 
@@ -47,6 +48,29 @@ func (w *chainWalk) run(ctx context.Context, listed []int64) error {
 		}
 	}
 	return w.advanceTo(ctx, -1)
+}
+
+// readHints returns what the hints of a chain say, by their names.
+func (v *verifier) readHints(ctx context.Context, p partition) map[string]head {
+	hints := map[string]head{}
+	for _, name := range []string{headName, milestoneName} {
+		if h, ok := readHint(ctx, v.from, p, name); ok {
+			hints[name] = h
+		}
+	}
+	return hints
+}
+
+// checkHints: a hint may be old, but it was written when its link was there, so
+// that a chain which ends before has lost links. That is told once: the hint that
+// is written with each seal says the most.
+func (w *chainWalk) checkHints(hints map[string]head) {
+	for _, name := range []string{headName, milestoneName} {
+		if h, ok := hints[name]; ok && h.NextOffset > w.next {
+			w.verifier.report.add(path.Join(w.partition.chainPath(), name), "the hint names a link that is not there: it goes from offset %d up to %d, but the chain ends at %d: links have been lost, or the hint is damaged", h.BaseOffset, h.NextOffset, w.next)
+			return
+		}
+	}
 }
 
 // moveToBegin goes on where the links begin by now, if that is further on, and

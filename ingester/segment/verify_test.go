@@ -23,6 +23,7 @@ const (
 	hour  = "segments/dt=2026-11-23/hour=12/"
 	data5 = hour + "orders-0-00000000000000000005.ndjson"
 	data7 = hour + "orders-0-00000000000000000007.ndjson"
+	data9 = hour + "orders-0-00000000000000000009.ndjson"
 )
 
 func threeSegments(t testing.TB) string {
@@ -108,13 +109,26 @@ func TestVerifyFindsDamage(t *testing.T) {
 		damage func(t *testing.T, dir string)
 		want   []string
 	}{
-		"none":                      {func(*testing.T, string) {}, nil},
-		"flipped byte":              {content(data7, replace(`"offset":8`, `"offset":9`)), []string{data7 + ": a byte has changed"}},
-		"flipped byte of a link":    {content(link7, replace(`"nextOffset":9`, `"nextOffset":8`)), []string{link7 + ": a byte has changed", link9 + ": leaves a gap", data7 + ": no link names it"}},
-		"truncated data":            {content(data7, func(b []byte) []byte { return b[:len(b)-1] }), []string{data7 + ": has 25 bytes, but its link says 26"}},
-		"lengthened data":           {content(data7, func(b []byte) []byte { return append(b, "{}\n"...) }), []string{data7 + ": has 29 bytes"}},
-		"missing data":              {remove(data7), []string{data7 + ": data is missing"}},
-		"removed link":              {remove(link7), []string{link9 + ": leaves a gap: offsets 7 to 8", data7 + ": no link names it"}},
+		"none":                   {func(*testing.T, string) {}, nil},
+		"flipped byte":           {content(data7, replace(`"offset":8`, `"offset":9`)), []string{data7 + ": a byte has changed"}},
+		"flipped byte of a link": {content(link7, replace(`"nextOffset":9`, `"nextOffset":8`)), []string{link7 + ": a byte has changed", link9 + ": leaves a gap", data7 + ": no link names it"}},
+		"truncated data":         {content(data7, func(b []byte) []byte { return b[:len(b)-1] }), []string{data7 + ": has 25 bytes, but its link says 26"}},
+		"lengthened data":        {content(data7, func(b []byte) []byte { return append(b, "{}\n"...) }), []string{data7 + ": has 29 bytes"}},
+		"missing data":           {remove(data7), []string{data7 + ": data is missing"}},
+		"removed link":           {remove(link7), []string{link9 + ": leaves a gap: offsets 7 to 8", data7 + ": no link names it"}},
+		"removed last link":      {remove(link9), []string{chainOf0 + "head: the hint names a link that is not there: it goes from offset 9 up to 11, but the chain ends at 9", data9 + ": no link names it"}},
+		"removed last link and its data": {func(t *testing.T, dir string) {
+			remove(link9)(t, dir)
+			remove(data9)(t, dir)
+		}, []string{chainOf0 + "head: the hint names a link that is not there"}},
+		"a milestone that names lost links": {func(t *testing.T, dir string) {
+			for _, name := range []string{link7, data7, link9, data9, chainOf0 + headName} {
+				remove(name)(t, dir)
+			}
+			create(chainOf0+milestoneName, `{"version":1,"baseOffset":7,"nextOffset":9}`)(t, dir)
+		}, []string{chainOf0 + "milestone: the hint names a link that is not there: it goes from offset 7 up to 9, but the chain ends at 7"}},
+		"an old hint":               {create(chainOf0+headName, `{"version":1,"baseOffset":5,"nextOffset":7}`), nil},
+		"a hint that is none":       {create(chainOf0+headName, `{"version":1,"baseOffset":9`), nil},
 		"removed first link":        {remove(link5), []string{link7 + ": leaves a gap: offsets 5 to 6", data5 + ": no link names it"}},
 		"link with a gap":           {inLink(link5, func(l *Link) { l.NextOffset = 6; l.Records = 1; l.Totals.Records = 1 }), []string{data5 + ": 2 lines", link7 + ": offsets 6 to 6"}},
 		"link that overlaps":        {inLink(link5, func(l *Link) { l.NextOffset = 8 }), []string{link7 + ": overlaps", link9 + ": leaves a gap"}},
@@ -156,6 +170,28 @@ func TestVerifyFindsDamage(t *testing.T) {
 			test.damage(t, dir)
 			expectProblems(t, dir, test.want...)
 		})
+	}
+}
+
+func TestVerifyNamesAFileOnce(t *testing.T) {
+	for name, damage := range map[string]func(dir string){
+		"torn": func(dir string) { edit(t, filepath.Join(dir, link7), func(b []byte) []byte { return b[:50] }) },
+		"of another one": func(dir string) {
+			editLink(t, filepath.Join(dir, link7), func(l *Link) {
+				l.Partition, l.Gap, l.Records, l.Bytes, l.UncompressedBytes, l.DataPath, l.Staged = 1, nil, 0, 0, 0, "", ""
+			})
+		},
+	} {
+		dir := threeSegments(t)
+		damage(dir)
+		report, err := Verify(t.Context(), dir)
+		if err != nil || len(report.Problems) == 0 {
+			t.Fatalf("%s: %v, %+v", name, err, report)
+		}
+		p := report.Problems[0]
+		if p.Path != link7 || strings.Contains(p.Problem, link7) || !strings.HasPrefix(p.Problem, "ChainDamaged: ") {
+			t.Errorf("%s: %q has the problem %q", name, p.Path, p.Problem)
+		}
 	}
 }
 

@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
+)
+
+func TestObserverShowsTheLag(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	store, now := scaling.NewStore(), time.Now()
+	observer := NewObserver(reconciler.Client, store, slog.New(slog.DiscardHandler))
+	observer.now = func() time.Time { return now }
+	observer.budget = newBudget(now.Add(-time.Hour))
+	name := scaling.Pipeline{Namespace: namespace, Name: "orders"}
+	put := func(lag float64) {
+		v := scaling.Value{Value: lag, At: now}
+		store.Put(name, scaling.Sample{LagRecords: v, DelaySeconds: v, Rates: scaling.Rates{Arrival: 7, Drain: 1000}})
+	}
+	// await has rounds until the status is as wanted.
+	await := func(want *v1alpha1.ObservedStatus) {
+		t.Helper()
+		eventually(t, func() error {
+			if err := observer.round(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+				return err
+			}
+			got := p.Status.Observed.DeepCopy()
+			if got != nil {
+				got.At = want.At
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				return fmt.Errorf("-want +got\n%s", diff)
+			}
+			return nil
+		})
+	}
+	writes := func() int { return len(requests.in(namespace)) }
+
+	before := writes()
+	if err := observer.round(t.Context()); err != nil || writes() != before {
+		t.Fatalf("%d writes before anything was collected, %v", writes()-before, err)
+	}
+	put(123_456)
+	shown := &v1alpha1.ObservedStatus{
+		LagRecords: ptr.To[int64](120_000), DelaySeconds: ptr.To[int64](120_000),
+		ArrivalRecordsPerSecond: ptr.To[int64](7), DrainRecordsPerSecond: ptr.To[int64](1000), DrainedInSeconds: ptr.To[int64](120),
+	}
+	await(shown)
+	awaitCache(t, p)
+	before, now = writes(), now.Add(time.Hour)
+	put(123_456)
+	if err := observer.round(t.Context()); err != nil || writes() != before {
+		t.Errorf("%d writes of what is shown already, %v", writes()-before, err)
+	}
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
+	eventually(t, func() error {
+		if err := observer.round(t.Context()); err != nil {
+			return err
+		}
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if p.Status.Observed != nil {
+			return fmt.Errorf("a suspended pipeline shows %+v", p.Status.Observed)
+		}
+		return nil
+	})
+}
