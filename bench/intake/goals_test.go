@@ -46,7 +46,9 @@ func TestGoals(t *testing.T) {
 			},
 		},
 		"queued no faster": {
-			func(r []Result) { r[4].Scenario, r[5].Scenario, r[5].P50Milliseconds = onKafka(rate500), onKafka(rate500), 0.4 },
+			func(r []Result) {
+				r[4].Scenario, r[5].Scenario, r[5].P50Milliseconds = onKafka(rate500), onKafka(rate500), 0.4
+			},
 			[]string{"500 requests/s, real Kafka, p50: 0.40 ms queued, at most half of 0.50 ms in Kafka"},
 		},
 		"queued no faster than a broker without a disk": {

@@ -136,9 +136,9 @@ func TestListWhatCouldNotBeStored(t *testing.T) {
 		t.Helper()
 		var headers []record.Header
 		for _, h := range [][2]string{
-			{deadletter.HeaderUndecodable, identity}, {deadletter.HeaderUndecodableContent, content}, {deadletter.HeaderUndecodablePart, part},
-			{deadletter.HeaderUndecodableNextOffset, next}, {deadletter.HeaderUndecodableReason, "the " + content + " is\x1b[2J none"},
-			{deadletter.HeaderUndecodableTime, "2026-03-01T12:00:00.5Z"}, {"own", "header"},
+			{record.HeaderUndecodable, identity}, {record.HeaderUndecodableContent, content}, {record.HeaderUndecodablePart, part},
+			{record.HeaderUndecodableNextOffset, next}, {record.HeaderUndecodableReason, "the " + content + " is\x1b[2J none"},
+			{record.HeaderUndecodableTime, "2026-03-01T12:00:00.5Z"}, {"own", "header"},
 		} {
 			headers = append(headers, record.Header{Key: h[0], Value: []byte(h[1])})
 		}

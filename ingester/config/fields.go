@@ -30,7 +30,8 @@ func checkValue(field string, value any, t reflect.Type) []error {
 	if value == nil {
 		return nil
 	}
-	good, remedy := true, ""
+	var good bool
+	var remedy string
 	switch {
 	case t == reflect.TypeFor[Bytes]():
 		_, err := ParseBytes(fmt.Sprint(value))

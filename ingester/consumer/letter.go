@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/logpipeline/logpipeline/ingester/deadletter"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
@@ -24,7 +23,7 @@ const (
 )
 
 // letter is a record batch, a part of one, or a record that can't be stored; its
-// headers are deadletter.HeaderUndecodable and those after it.
+// headers are record.HeaderUndecodable and those after it.
 type letter struct {
 	identity string
 	value    []byte
@@ -35,12 +34,12 @@ func (w *worker) newLetter(content, part string, offset, next int64, reason stri
 	identity := w.config.Topic + "/" + strconv.Itoa(int(w.partition)) + "/" + strconv.FormatInt(offset, 10)
 	header := func(key, value string) record.Header { return record.Header{Key: key, Value: []byte(value)} }
 	return letter{identity: identity, value: bytes.Clone(value), headers: []record.Header{
-		header(deadletter.HeaderUndecodable, identity),
-		header(deadletter.HeaderUndecodableContent, content),
-		header(deadletter.HeaderUndecodablePart, part),
-		header(deadletter.HeaderUndecodableNextOffset, strconv.FormatInt(next, 10)),
-		header(deadletter.HeaderUndecodableReason, reason),
-		header(deadletter.HeaderUndecodableTime, time.Now().UTC().Format(time.RFC3339Nano)),
+		header(record.HeaderUndecodable, identity),
+		header(record.HeaderUndecodableContent, content),
+		header(record.HeaderUndecodablePart, part),
+		header(record.HeaderUndecodableNextOffset, strconv.FormatInt(next, 10)),
+		header(record.HeaderUndecodableReason, reason),
+		header(record.HeaderUndecodableTime, time.Now().UTC().Format(time.RFC3339Nano)),
 	}}
 }
 
@@ -59,7 +58,7 @@ func (w *worker) lettersOfBatch(offset, next int64, batch *kafka.CorruptError) [
 func (w *worker) letterOfRecord(r *kafka.Record, defect string) letter {
 	l := w.newLetter("record", "1/1", r.Offset, r.Offset+1, "the record "+defect, r.Value)
 	if r.Key != nil {
-		l.headers = append(l.headers, record.Header{Key: deadletter.HeaderUndecodableKey, Value: bytes.Clone(r.Key)})
+		l.headers = append(l.headers, record.Header{Key: record.HeaderUndecodableKey, Value: bytes.Clone(r.Key)})
 	}
 	own, err := r.Headers(nil)
 	if err != nil {

@@ -14,19 +14,6 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-// The headers of what a consumer keeps in the dead-letter topic because it can't
-// be stored; a record's own follow them. The identity is the key as well. What
-// is there twice under one identity and part was written twice, around a crash.
-const (
-	HeaderUndecodable           = "logpipeline-undecodable"             // "<topic>/<partition>/<offset>" of the first offset
-	HeaderUndecodableContent    = "logpipeline-undecodable-content"     // batch, as it is with its header, or record
-	HeaderUndecodablePart       = "logpipeline-undecodable-part"        // "<n>/<of>"
-	HeaderUndecodableNextOffset = "logpipeline-undecodable-next-offset" // behind what it stands for
-	HeaderUndecodableReason     = "logpipeline-undecodable-reason"      // for a person
-	HeaderUndecodableTime       = "logpipeline-undecodable-time"        // when it was given up, RFC 3339
-	HeaderUndecodableKey        = "logpipeline-undecodable-key"         // a record's, unless that is null
-)
-
 // undecodableHeaders is how many of them always come first.
 const undecodableHeaders = 6
 
@@ -69,7 +56,7 @@ func (inv *Inventory) addUndecodable(r *kafka.Record, headers []record.Header) e
 
 // readUndecodable returns errForeign for what no consumer of ours has written.
 func readUndecodable(headers []record.Header) (u Undecodable, part string, err error) {
-	if len(headers) < undecodableHeaders || headers[0].Key != HeaderUndecodable {
+	if len(headers) < undecodableHeaders || headers[0].Key != record.HeaderUndecodable {
 		return u, "", errForeign
 	}
 	value := func(i int) string { return string(bytes.ToValidUTF8(headers[i].Value, nil)) }
