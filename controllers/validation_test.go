@@ -74,7 +74,7 @@ func TestCreateIsValidated(t *testing.T) {
 		"size that is none":            {"ingester: {queue: {maxBytes: many}}", "spec.ingester.queue.maxBytes in body should match"},
 
 		"group with a space":          {"consumer: {group: a b}", "spec.consumer.group in body should match"},
-		"gaps are recorded":           {"consumer: {onLoss: RecordGap, drainOnDelete: true}", ""},
+		"gaps are recorded":           {"consumer: {onLoss: RecordGap}", ""},
 		"losses are ignored":          {"consumer: {onLoss: Ignore}", `supported values: "Stop", "RecordGap"`},
 		"scaling of neither kind":     {"ingester: {scaling: {}}", "spec.ingester.scaling: Invalid value: ingester.scaling needs exactly one of fixed (a number of pods) and auto (between minReplicas and maxReplicas)"},
 		"scaling of both kinds":       {"consumer: {scaling: {fixed: {replicas: 1}, auto: {maxReplicas: 2}}}", "consumer.scaling needs exactly one of fixed"},
@@ -145,7 +145,6 @@ ingester:
   pod: {resources: {}, scheduling: {}, labels: {}, annotations: {}}
 consumer:
   group: logpipeline.logs.orders
-  drainOnDelete: false
   scaling: {auto: {minReplicas: 1, maxReplicas: 12, targets: [{type: LagRecords, value: 100000}]}}
   pod: {}
 storage:

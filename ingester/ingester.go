@@ -1,5 +1,5 @@
-// Package ingester composes a role of the data path from its parts. This file
-// alone knows in which order they start and drain.
+// Package ingester composes a role of the data path from its parts, and alone
+// knows in which order they start and drain.
 package ingester
 
 import (

@@ -145,7 +145,7 @@ const (
 	ReasonNotAuthorized = "NotAuthorized"
 
 	// ReasonInvalidReplicationFactor: the brokers are fewer than
-	// topic.replicationFactor. With Stalled.
+	// topic.replicationFactor. It is tried again: brokers may come back.
 	ReasonInvalidReplicationFactor = "InvalidReplicationFactor"
 
 	// ReasonInvalidTopicConfig: the brokers refused topic.config; the message
@@ -240,8 +240,7 @@ const (
 
 	// ReasonMetricsAPIOwnedByOther: external.metrics.k8s.io, of which a
 	// cluster has one, is served by somebody else, whom the message names. Let
-	// that one serve our metrics from Prometheus, use scaling.fixed, or a
-	// HorizontalPodAutoscaler of your own.
+	// that one serve our metrics from Prometheus, or use scaling.fixed.
 	ReasonMetricsAPIOwnedByOther = "MetricsAPIOwnedByOther"
 
 	// ReasonResourceMetricsMissing: targetCPUPercent is set, and nobody serves

@@ -37,8 +37,8 @@ type ConsumerSpec struct {
 	// consumers take a pod's partitions over. The brokers bound it, to 6 to
 	// 1800 unless configured otherwise.
 	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=3600
+	// +kubebuilder:validation:Minimum=6
+	// +kubebuilder:validation:Maximum=1800
 	SessionTimeoutSeconds *int32 `json:"sessionTimeoutSeconds,omitempty"`
 
 	// fetchMaxBytes bounds one fetch of one partition, such as 4Mi.
@@ -57,11 +57,6 @@ type ConsumerSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3600
 	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
-
-	// drainOnDelete has a LogPipeline that is deleted stay until what is in
-	// the topic is stored, for a bounded time.
-	// +optional
-	DrainOnDelete bool `json:"drainOnDelete,omitempty"`
 
 	// scaling says how many pods run. Left out: 1. More than the topic has
 	// partitions stand idle.

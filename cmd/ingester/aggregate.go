@@ -74,8 +74,8 @@ func parseAggregation(arguments []string, out output) (aggregation, error) {
 	flags.StringVar(&a.format, "o", "text", "print `text` or json")
 	flags.BoolVar(&a.write, "write", false, "keep the roll-ups that had to be counted, for GET /aggregates and the next call")
 	err := parse(flags, arguments, out)
-	if err == nil && a.format != "text" && a.format != "json" {
-		err = usageError{fmt.Errorf("-o is %q: choose text or json", a.format)}
+	if err == nil {
+		err = checkFormat(a.format)
 	}
 	if err != nil {
 		return a, err

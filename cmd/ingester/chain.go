@@ -27,8 +27,8 @@ func showChains(ctx context.Context, arguments []string, out output) error {
 	if err := parse(flags, arguments, out); err != nil {
 		return err
 	}
-	if *format != "text" && *format != "json" {
-		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
+	if err := checkFormat(*format); err != nil {
+		return err
 	}
 	if err := checkStored(ctx, location(), *topic); err != nil {
 		return err

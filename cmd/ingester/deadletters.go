@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -43,16 +42,14 @@ func listDeadLetters(ctx context.Context, arguments []string, out output) error 
 	if cfg.DeadLetter.Topic != "" && len(cfg.Kafka.BootstrapServers) == 0 {
 		return usageError{errors.New("deadLetter.topic is set, but there are no brokers to ask for it: name them in kafka.bootstrapServers")}
 	}
-	if *format != "text" && *format != "json" {
-		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
+	if err := checkFormat(*format); err != nil {
+		return err
 	}
 	client := deadLetterClient(cfg)
 	defer client.Close()
 	inventory, failed := deadletter.Scan(ctx, client, cfg.DeadLetter.Topic, cfg.DeadLetterDir())
 	if *format == "json" {
-		encoder := json.NewEncoder(out.stdout)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(inventory)
+		err = printJSON(out, inventory)
 	} else {
 		err = printLetters(out.stdout, inventory)
 	}

@@ -38,7 +38,7 @@ var commands = []command{
 	{"chain", "show the chains of stored segments, or record a gap in one", chain.run},
 	{"restore", "fetch a range from Kafka again, outside the chains", restore},
 	{"dead-letters", "list what could not be delivered, or replay it", deadLetters},
-	{"spool", "look into a spool, or repair it", spoolCommand},
+	{"spool", "look into a spool, or repair it", spoolVerbs.run},
 	{"check", "ask the brokers for what the roles need of them", check},
 	{"version", "print the version", printVersion},
 }
@@ -106,19 +106,27 @@ func printUsage(w io.Writer) {
 
 // parse reads the flags of a command that takes no further arguments.
 func parse(flags *flag.FlagSet, arguments []string, out output) error {
+	if err := parseFlags(flags, "[FLAGS]", arguments, out); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	return nil
+}
+
+// parseFlags reads flags up to the first argument that is none.
+func parseFlags(flags *flag.FlagSet, usage string, arguments []string, out output) error {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(arguments)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(out.stdout)
-		fmt.Fprintf(out.stdout, "Usage: ingester %s [FLAGS]\n", flags.Name())
+		fmt.Fprintf(out.stdout, "Usage: ingester %s %s\n", flags.Name(), usage)
 		flags.PrintDefaults()
 		return err
 	}
 	if err != nil {
 		return usageError{err}
-	}
-	if flags.NArg() > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 func callSpool(t *testing.T, arguments ...string) (stdout string, err error) {
 	t.Helper()
 	var out bytes.Buffer
-	err = spoolCommand(t.Context(), arguments, output{&out, &out})
+	err = spoolVerbs.run(t.Context(), arguments, output{&out, &out})
 	return out.String(), err
 }
 
@@ -47,10 +47,10 @@ func TestSpoolCommand(t *testing.T) {
 		{"salvage of nothing", []string{"salvage", empty, "--to", salvaged + ".none"}, "0 stretches are set aside", nil},
 		{"salvage to a file that is there", []string{"salvage", damaged, "--to", salvaged}, "", fs.ErrExist},
 		{"salvage of no spool", []string{"salvage", t.TempDir(), "--to", salvaged + ".none"}, "", spool.ErrNoSpool},
-		{"salvage as json", []string{"-o", "json", "salvage", damaged, "--to", salvaged + ".2"}, `"doubtfulRecords": 1,`, nil},
+		{"salvage as json", []string{"salvage", "-o", "json", damaged, "--to", salvaged + ".2"}, `"doubtfulRecords": 1,`, nil},
 		{"help", []string{"--help"}, "Usage: ingester spool", flag.ErrHelp},
-		{"help for a verb", []string{"repair", "--help"}, "Usage: ingester spool", flag.ErrHelp},
-		{"flags behind the verb", []string{"status", "-o", "json", empty}, `"pendingBatches": 0`, nil},
+		{"help for a verb", []string{"salvage", "--help"}, "Usage: ingester spool salvage [FLAGS] DIR\n  -o text", flag.ErrHelp},
+		{"flags before the directory", []string{"status", "-o", "json", empty}, `"pendingBatches": 0`, nil},
 		{"flags behind the directory", []string{"verify", empty, "-o", "json"}, `"pendingBatches": 0`, nil},
 		{"status of no spool", []string{"status", t.TempDir()}, "", spool.ErrNoSpool},
 		{"verify of no spool", []string{"verify", t.TempDir()}, "", spool.ErrNoSpool},
@@ -68,7 +68,7 @@ func TestSpoolCommand(t *testing.T) {
 	if _, err := os.Stat(salvaged + ".none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing was salvaged into a file: %v", err)
 	}
-	stdout, err := callSpool(t, "-o", "json", "status", empty)
+	stdout, err := callSpool(t, "status", "-o", "json", empty)
 	var report struct{ PendingBatches *int }
 	if err := errors.Join(err, json.Unmarshal([]byte(stdout), &report)); err != nil || report.PendingBatches == nil {
 		t.Errorf("json: %v in %s", err, stdout)
@@ -80,12 +80,13 @@ func TestSpoolCommandCalledWrongly(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		"no verb":                 {nil, `the verb is "": choose one of status, verify, repair, salvage`},
-		"a verb that isn't one":   {[]string{"mend", "x"}, `the verb is "mend"`},
+		"no verb":                 {nil, "choose status or verify or repair or salvage"},
+		"a verb that isn't one":   {[]string{"mend", "x"}, `there is no "mend": choose status or`},
 		"no directory":            {[]string{"status"}, "0 directories: name the one"},
 		"two directories":         {[]string{"status", "a", "b"}, "2 directories"},
 		"nowhere to write to":     {[]string{"salvage", "a"}, "no file for the records: name one with --to"},
-		"a format that isn't one": {[]string{"-o", "yaml", "status", "a"}, `-o is "yaml": choose text or json`},
+		"a flag of another verb":  {[]string{"repair", "-o", "json", "a"}, "flag provided but not defined: -o"},
+		"a format that isn't one": {[]string{"status", "-o", "yaml", "a"}, `-o is "yaml": choose text or json`},
 	} {
 		var usage usageError
 		if _, err := callSpool(t, tc.arguments...); !errors.As(err, &usage) || !strings.Contains(err.Error(), tc.want) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,10 +24,11 @@ func verify(ctx context.Context, arguments []string, out output) error {
 	if err := parse(flags, arguments, out); err != nil {
 		return err
 	}
+	if err := checkFormat(*format); err != nil {
+		return err
+	}
 	from, to := verification.From, verification.To
 	switch {
-	case *format != "text" && *format != "json":
-		return usageError{fmt.Errorf("-o is %q: choose text or json", *format)}
 	case !from.IsZero() && !to.IsZero() && !from.Before(to):
 		return usageError{fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))}
 	case verification.FixOrphans && (!from.IsZero() || !to.IsZero()):
@@ -38,15 +38,13 @@ func verify(ctx context.Context, arguments []string, out output) error {
 	if err != nil {
 		return err
 	}
-	if *format == "json" {
-		err = printJSON(out, report)
-	} else {
-		err = report.WriteText(out.stdout)
+	if err := printReport(report, *format, out); err != nil {
+		return err
 	}
-	if err == nil && !report.Complete {
-		err = errSaid
+	if !report.Complete {
+		return errSaid
 	}
-	return err
+	return nil
 }
 
 // timeFlag defines a flag for a point in time; a date is its first moment, UTC.
@@ -59,12 +57,6 @@ func timeFlag(flags *flag.FlagSet, into *time.Time, name, usage string) {
 		}
 		return errors.New("give a date, or a time as in 2026-11-23T12:00:00Z")
 	})
-}
-
-func printJSON(out output, v any) error {
-	encoder := json.NewEncoder(out.stdout)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
 }
 
 // cat prints stored records: the image has no shell and no other way to look.

@@ -43,7 +43,7 @@ func (v verbs) choose() string {
 func (v verbs) printUsage(w io.Writer) {
 	fmt.Fprintf(w, "Usage: ingester %s VERB [FLAGS]\n\n%s\n\n", v.command, v.about)
 	for _, verb := range v.list {
-		fmt.Fprintf(w, "  %-8s%s\n", verb.name, verb.summary)
+		fmt.Fprintf(w, "  %-9s%s\n", verb.name, verb.summary)
 	}
 	fmt.Fprintf(w, "\ningester %s VERB --help lists the flags of a verb.\n", v.command)
 }

@@ -84,14 +84,12 @@ func TestChangesRestartTheirRoleAlone(t *testing.T) {
 		change             func(*v1alpha1.LogPipelineSpec)
 		ingester, consumer bool
 	}{
-		"queue":   {func(s *v1alpha1.LogPipelineSpec) { s.Ingester.Queue.MaxBytes = quantity("128Mi") }, true, false},
-		"drain":   {func(s *v1alpha1.LogPipelineSpec) { s.Ingester.Drain.TimeoutSeconds = ptr.To[int32](9) }, true, false},
-		"segment": {func(s *v1alpha1.LogPipelineSpec) { s.Storage.Segment.MaxAgeSeconds = ptr.To[int32](9) }, false, true},
-		"brokers": {func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"other:9092"} }, true, true},
-		"scaling": {scaled, false, false},
-		"deletion": {func(s *v1alpha1.LogPipelineSpec) {
-			s.Topic.DeletionPolicy, s.Consumer.DrainOnDelete = v1alpha1.TopicDelete, true
-		}, false, false},
+		"queue":     {func(s *v1alpha1.LogPipelineSpec) { s.Ingester.Queue.MaxBytes = quantity("128Mi") }, true, false},
+		"drain":     {func(s *v1alpha1.LogPipelineSpec) { s.Ingester.Drain.TimeoutSeconds = ptr.To[int32](9) }, true, false},
+		"segment":   {func(s *v1alpha1.LogPipelineSpec) { s.Storage.Segment.MaxAgeSeconds = ptr.To[int32](9) }, false, true},
+		"brokers":   {func(s *v1alpha1.LogPipelineSpec) { s.Kafka.BootstrapServers = []string{"other:9092"} }, true, true},
+		"scaling":   {scaled, false, false},
+		"deletion":  {func(s *v1alpha1.LogPipelineSpec) { s.Topic.DeletionPolicy = v1alpha1.TopicDelete }, false, false},
 		"admission": {func(s *v1alpha1.LogPipelineSpec) { s.NetworkPolicy.Management = v1alpha1.NetworkPolicyNone }, false, false},
 		"admin":     {func(s *v1alpha1.LogPipelineSpec) { s.Kafka.AdminSecurity.TLS = &v1alpha1.KafkaTLSSpec{} }, false, false},
 	}

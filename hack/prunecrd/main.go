@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -57,7 +58,7 @@ func prune(document []byte, ours comments) ([]byte, error) {
 	spec, _ := crd["spec"].(map[string]any)
 	versions, _ := spec["versions"].([]any)
 	if len(versions) == 0 {
-		return nil, fmt.Errorf("it is no CustomResourceDefinition: there is no spec.versions")
+		return nil, errors.New("it is no CustomResourceDefinition: there is no spec.versions")
 	}
 	for _, version := range versions {
 		schema, _ := version.(map[string]any)["schema"].(map[string]any)

@@ -128,8 +128,10 @@ func (p *promises) outcomeProblem(batch string, o record.Outcome) *problem {
 	kind := failureOf(o.Err).kind
 	var q *problem
 	switch {
-	case kind == spoolFull || kind == recordTooLarge && p.journal:
+	case kind == spoolFull:
 		q = newProblem(kind, "batch %s was not taken: %v; retry later", batch, o.Err)
+	case kind == recordTooLarge && p.journal:
+		q = newProblem(kind, "batch %s was not taken: %v; send fewer records in a request", batch, o.Err)
 	case kind == draining:
 		q = newProblem(kind, "batch %s was not taken: this server takes no more records; send them to another, or retry later", batch)
 	case kind == recordTooLarge:

@@ -174,7 +174,7 @@ func (j *Journal) Run(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			rest, _ := j.queue.TakeOlder(time.Unix(math.MaxInt32, 0), nil)
+			rest, _ := j.queue.TakeOlder(time.Now().Add(time.Hour), nil) // all there are
 			refuse(rest, fmt.Errorf("%w: %w", record.ErrClosed, err))
 			return
 		}

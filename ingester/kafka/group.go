@@ -44,9 +44,6 @@ type Member struct {
 // Group returns the group of that name, existing or not.
 func (c *Client) Group(name string) *Group { return &Group{client: c, name: name, coordinator: -1} }
 
-// Name is the group's id.
-func (g *Group) Name() string { return g.name }
-
 const (
 	findCoordinatorVersion = 2 // the last that isn't flexible
 	heartbeatVersion       = 3 // the first with instance ids, as are those of the other requests

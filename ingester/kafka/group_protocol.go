@@ -1,6 +1,9 @@
 package kafka
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // The formats of ConsumerProtocol, by which consumers of one group understand
 // each other; see ConsumerProtocolSubscription.json and
@@ -79,7 +82,7 @@ func ParseAssignment(b []byte) (Assignment, error) {
 
 func (d *decoder) reason() error {
 	if d.err == nil {
-		return fmt.Errorf("there is no such version")
+		return errors.New("there is no such version")
 	}
 	return d.err
 }

@@ -92,8 +92,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The tools of Kubernetes have no place below Kafka: see "Imports" in the
-// description of the house.
+// The tools of Kubernetes have no place below Kafka: see docs/house.md.
 func TestTopicAdministrationKnowsNothingOfKubernetes(t *testing.T) {
 	for _, p := range packages(t) {
 		if !within(p.path, []string{"controllers/topics", "controllers/scaling"}) {
