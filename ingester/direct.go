@@ -27,7 +27,7 @@ type direct struct {
 
 // direct: store, journal, intake; stopped in reverse.
 func (p *process) direct(ctx context.Context) error {
-	boundMemory(p.cfg.Queue.MaxBytes)
+	boundMemory(p.cfg.Queue.MaxBytes, memoryBeside)
 	d, err := p.openDirect(ctx)
 	if err != nil {
 		return unlessStopped(ctx, err)

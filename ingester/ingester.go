@@ -59,7 +59,7 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 
 // serve: Kafka client, then the intake; stopped in reverse.
 func (p *process) serve(ctx context.Context) error {
-	boundMemory(p.cfg.Queue.MaxBytes)
+	boundMemory(p.cfg.Queue.MaxBytes, memoryBeside)
 	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	intake, err := p.openIntake(ctx, client)
@@ -82,20 +82,24 @@ func (p *process) writtenTopics() []string {
 // stacks, connections, record batches, and room for the garbage collector.
 const memoryBeside = 40 << 20
 
+// memoryBesideFetches is that of a consumer, whose fetches include what is
+// decompressed of them; make bench-backlog measures it.
+const memoryBesideFetches = 24 << 20
+
 // boundMemory has the garbage collector work as hard as it takes to keep the
 // process within the bound of its buffers and a constant. Without it, a queue
 // that has filled up could take twice its bound. Whoever sets GOMEMLIMIT knows
 // better.
-func boundMemory(buffers config.Bytes) {
+func boundMemory(buffers, beside config.Bytes) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(int64(buffers) + memoryBeside)
+		debug.SetMemoryLimit(int64(buffers+beside))
 	}
 }
 
 // consume: Kafka client, store, consumer; the consumer seals what it has
 // before it returns.
 func (p *process) consume(ctx context.Context) error {
-	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes)
+	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes, memoryBesideFetches)
 	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	consumer, err := p.openConsumer(ctx, client, nil)

@@ -76,8 +76,15 @@ func run(ctx context.Context, o options) error {
 		failures = append(failures, o.restart(ctx))
 	}
 	if o.only != "restart" {
-		for _, codec := range []string{"none", "lz4"} {
-			failures = append(failures, o.memory(ctx, codec))
+		for _, topic := range []struct {
+			codec        string
+			batchRecords int
+		}{
+			{"none", 1000},
+			{"lz4", 1000},
+			{"zstd", 25_000}, // 6 MB of lines each
+		} {
+			failures = append(failures, o.memory(ctx, topic.codec, topic.batchRecords))
 		}
 	}
 	return errors.Join(failures...)

@@ -10,9 +10,8 @@ import (
 )
 
 // memory has a consumer with default bounds store a backlog of many
-// partitions.
-func (o options) memory(ctx context.Context, codec string) error {
-	const batchRecords = 1000
+// partitions, in record batches of so many records.
+func (o options) memory(ctx context.Context, codec string, batchRecords int) error {
 	return o.with(ctx, "memory-"+codec, o.partitions, func(c *consumer) error {
 		c.config.Segment.MaxAgeSeconds = 1 // not to wait for the last ones
 		if err := c.fill(ctx, o.partitions, o.records, batchRecords, codec); err != nil {
@@ -30,7 +29,7 @@ func (o options) memory(ctx context.Context, codec string) error {
 		if _, err := c.verify(ctx, int64(o.records)); err != nil {
 			return err
 		}
-		fmt.Printf("memory, topic %s: %d records of %d partitions stored in %.1f s, ", codec, o.records, o.partitions, took.Seconds())
+		fmt.Printf("memory, topic %s, %d records a batch: %d records of %d partitions stored in %.1f s, ", codec, batchRecords, o.records, o.partitions, took.Seconds())
 		return o.checkMemory(resident, int64(c.config.Consumer.FetchMaxTotalBytes)+o.slackBytes)
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/bench/broker"
+	"github.com/logpipeline/logpipeline/bench/machine"
 )
 
 const (
@@ -153,9 +154,9 @@ func (o options) write(results []Result) error {
 		return nil
 	}
 	document, err := json.MarshalIndent(struct {
-		Machine machine  `json:"machine"`
-		Results []Result `json:"results"`
-	}{thisMachine(), results}, "", "  ")
+		Machine machine.Machine `json:"machine"`
+		Results []Result        `json:"results"`
+	}{machine.This(), results}, "", "  ")
 	if err != nil {
 		return err
 	}

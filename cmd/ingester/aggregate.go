@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -46,12 +45,7 @@ func aggregateCommand(open func(ctx context.Context, location string) (aggregate
 		if err != nil {
 			return err
 		}
-		if a.format == "text" {
-			return report.WriteText(out.stdout)
-		}
-		encoder := json.NewEncoder(out.stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+		return printReport(report, a.format, out)
 	}
 }
 

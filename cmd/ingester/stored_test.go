@@ -210,7 +210,7 @@ func TestShowChains(t *testing.T) {
 	if got := call(t, "cat", "--data-dir", empty, "--topic", "logs"); got.code != 1 || !strings.Contains(got.stderr, "there is no topic logs in "+empty+": nothing is stored there\n") {
 		t.Errorf("records of nothing: %+v", got)
 	}
-	if got := call(t, "chain", "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "Usage: ingester chain VERB [FLAGS]\n") || !strings.Contains(got.stdout, "\n  show    print where") {
+	if got := call(t, "chain", "--help"); got.code != 0 || !strings.HasPrefix(got.stdout, "Usage: ingester chain VERB [FLAGS]\n") || !strings.Contains(got.stdout, "\n  show     print where") {
 		t.Errorf("help: %+v", got)
 	}
 	if got := call(t, "chain", "look"); got.code != 2 || !strings.Contains(got.stderr, "choose show or resume") {

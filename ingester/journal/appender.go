@@ -2,11 +2,9 @@ package journal
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/durable"
@@ -154,23 +152,4 @@ func (a *appender) undo() (certain bool) {
 	}
 	a.release()
 	return false
-}
-
-// dataSync makes the file's content and size durable.
-func dataSync(f *os.File) error {
-	for {
-		err := syscall.Fdatasync(int(f.Fd()))
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("sync %s: %w", f.Name(), err)
-		}
-		return nil
-	}
-}
-
-// isFull tells a disk without room from one that fails.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/bench/records"
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -34,7 +35,7 @@ func BenchmarkJournal(b *testing.B) {
 			r := s.start(b, true)
 			body := records.NDJSON(records.Lines(1, 100))
 			var syncs atomic.Int64
-			r.log.dataSync = func(f *os.File) error { syncs.Add(1); return dataSync(f) }
+			r.log.dataSync = func(f *os.File) error { syncs.Add(1); return durable.SyncData(f) }
 			inParallel(b, clients, func() {
 				if o := r.put(benchBatch(b, body), time.Now()); o.Err != nil {
 					b.Error(o.Err)

@@ -120,7 +120,7 @@ func refusalOf(err error, certain bool) error {
 	switch {
 	case !certain:
 		return fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
-	case isFull(err):
+	case durable.IsFull(err):
 		return fmt.Errorf("%w: %w", record.ErrSpoolFull, err)
 	}
 	return fmt.Errorf("%w: %w", record.ErrNotDelivered, err)

@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,17 +40,7 @@ func setAside(f *file, d damage, name string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	source, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }()
-	target, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, &readableStretch{source, d.from, d.to})
-	err = errors.Join(err, target.Sync(), target.Close())
+	err := durable.CopyStretch(f.path, name, d.from, d.to, 0o600)
 	if err == nil {
 		err = durable.Overwrite(name+".reason", fmt.Appendf(nil, "%s: %s\n", filepath.Base(f.path), d), 0o600)
 	}
@@ -59,25 +48,6 @@ func setAside(f *file, d damage, name string) error {
 		err = errors.Join(durable.SyncDir(dir), durable.SyncDir(filepath.Dir(dir)))
 	}
 	return err
-}
-
-// readableStretch reads a stretch of a file, with zeros for what the disk
-// can't read.
-type readableStretch struct {
-	file     *os.File
-	from, to int64
-}
-
-func (s *readableStretch) Read(b []byte) (int, error) {
-	if s.from >= s.to {
-		return 0, io.EOF
-	}
-	b = b[:min(int64(len(b)), pageSize-s.from%pageSize, s.to-s.from)]
-	if n, err := s.file.ReadAt(b, s.from); err != nil {
-		clear(b[n:])
-	}
-	s.from += int64(len(b))
-	return len(b), nil
 }
 
 // corruptBytes is how much has been set aside so far.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -92,7 +93,7 @@ func TestRequestsShareAnFsync(t *testing.T) {
 			close(begun)
 			<-finish
 		}
-		return dataSync(f)
+		return durable.SyncData(f)
 	}
 	var posting sync.WaitGroup
 	posting.Go(func() { r.take(0, 1, 2) })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -34,7 +35,7 @@ func batchesOf(t testing.TB, n int) (batches []*record.Batch) {
 // written is a file with test batches.
 func written(t testing.TB, n int) []byte {
 	t.Helper()
-	a := appender{dir: t.TempDir(), dataSync: dataSync}
+	a := appender{dir: t.TempDir(), dataSync: durable.SyncData}
 	if err := a.rotate(); err != nil {
 		t.Fatal(err)
 	}

@@ -114,7 +114,7 @@ func Open(options Options, queue Queue, logger *slog.Logger, reg prometheus.Regi
 	}
 	j := &Journal{
 		options: options, queue: queue, logger: logger,
-		log:     appender{dir: options.Dir, dataSync: dataSync},
+		log:     appender{dir: options.Dir, dataSync: durable.SyncData},
 		trouble: rate.Sometimes{First: 1, Interval: logInterval},
 		wake:    make(chan struct{}, 1),
 	}

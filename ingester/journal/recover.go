@@ -134,7 +134,7 @@ func (j *Journal) cutOff(last *file, size int64) error {
 		j.logger.Warn("the end of the journal was not written completely, and is cut off; nobody was told that it is there", "file", last.path, "from", size, "to", last.size)
 		last.size = size
 	}
-	return cut(last.path, size)
+	return durable.Cut(last.path, size)
 }
 
 // scanned is what a file turns out to hold.
@@ -178,19 +178,6 @@ func scan(f *file, base int64) (scanned, error) {
 		at, found.size = d.to, d.to
 	}
 	return found, nil
-}
-
-// cut shortens a file durably.
-func cut(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(size)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // readOrMakeID returns what names the journal, since it was first opened.

@@ -56,8 +56,8 @@ func (t *troubles) Describe(to chan<- *prometheus.Desc) { to <- troubledDesc; to
 func (t *troubles) Collect(to chan<- prometheus.Metric) {
 	now, longest, partitions := time.Now(), time.Duration(0), map[string]float64{}
 	for _, trouble := range t.current(now) {
-		partitions[trouble.Kind]++
-		longest = max(longest, now.Sub(trouble.Since))
+		partitions[trouble.kind]++
+		longest = max(longest, now.Sub(trouble.since))
 	}
 	for _, kind := range troubleKinds {
 		to <- prometheus.MustNewConstMetric(troubledDesc, prometheus.GaugeValue, partitions[kind], kind)

@@ -3,7 +3,6 @@ package segment
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -18,41 +17,12 @@ const (
 	troubleStays = time.Minute
 )
 
-// Trouble is a store that does not take data. Nothing is lost meanwhile: what
-// is not sealed is still in Kafka. It is over with the next seal.
-type Trouble struct {
-	// Kind is full, read-only, refused, slow, unreachable or failing.
-	Kind string
-	// Since is when it began for the partition that has had it longest; Kind and
-	// Err are of that one.
-	Since time.Time
-	// Partitions are how many have it, of those that this process stores.
-	Partitions int
-	// Err is the last error, nil as long as the store has only not answered.
-	Err error
-}
-
-func (t Trouble) String() string {
-	text := fmt.Sprintf("storage is %s since %s, for %d partitions", t.Kind, t.Since.UTC().Format(time.RFC3339), t.Partitions)
-	if t.Err != nil {
-		text += ": " + t.Err.Error()
-	}
-	return text
-}
-
-// Trouble returns what keeps partitions of this process from being stored; false
-// when nothing does.
-func (s *Store) Trouble() (Trouble, bool) {
-	now := time.Now()
-	var worst Trouble
-	for _, t := range s.troubles.current(now) {
-		if worst.Partitions == 0 || t.Since.Before(worst.Since) {
-			t.Partitions = worst.Partitions
-			worst = t
-		}
-		worst.Partitions++
-	}
-	return worst, worst.Partitions > 0
+// trouble is that the store does not take a partition's data. Nothing is lost
+// meanwhile: what is not sealed is still in Kafka, or in the journal. It is over
+// with the next seal.
+type trouble struct {
+	kind  string
+	since time.Time
 }
 
 // troubles are those of the partitions of a store.
@@ -68,7 +38,7 @@ type troubles struct {
 type attempts struct {
 	begun  time.Time // of the one under way, or zero
 	failed time.Time // the last time, or zero
-	Trouble
+	trouble
 }
 
 // begin is called before the store is asked for something that may take long.
@@ -90,9 +60,9 @@ func (t *troubles) end(p partition, err error, proven bool) {
 	switch {
 	case kind != "":
 		if a.failed.IsZero() {
-			a.Since = a.begun
+			a.since = a.begun
 		}
-		a.failed, a.Kind, a.Err = time.Now(), kind, err
+		a.failed, a.kind = time.Now(), kind
 		t.failed(kind)
 	case proven, a.failed.IsZero():
 		delete(t.of, p)
@@ -103,7 +73,7 @@ func (t *troubles) end(p partition, err error, proven bool) {
 }
 
 // current are the troubles by now, one for each partition that has one.
-func (t *troubles) current(now time.Time) (found []Trouble) {
+func (t *troubles) current(now time.Time) (found []trouble) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	maps.DeleteFunc(t.of, func(_ partition, a attempts) bool {
@@ -112,9 +82,9 @@ func (t *troubles) current(now time.Time) (found []Trouble) {
 	for _, a := range t.of {
 		switch {
 		case !a.failed.IsZero():
-			found = append(found, a.Trouble)
+			found = append(found, a.trouble)
 		case now.Sub(a.begun) >= t.slowAfter:
-			found = append(found, Trouble{Kind: troubleSlow, Since: a.begun})
+			found = append(found, trouble{kind: troubleSlow, since: a.begun})
 		}
 	}
 	return found

@@ -13,7 +13,7 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// Kinds of trouble, as metrics and readiness name them.
+// Kinds of trouble, as the metrics name them.
 const (
 	troubleFull        = "full"
 	troubleReadOnly    = "read-only"

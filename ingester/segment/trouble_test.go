@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -75,19 +74,12 @@ func storeUpTo(t testing.TB, s *Store, end int64, run int, failures int) (last e
 
 func isTrouble(err error) bool { return kindOf(err) != "" }
 
-// expectTrouble compares the kind, "" for none, with what is told and measured.
+// expectTrouble compares the kind, "" for none, with what is measured.
 func expectTrouble(t testing.TB, s *Store, kind string) {
 	t.Helper()
-	trouble, troubled := s.Trouble()
-	if trouble.Kind != kind || troubled != (kind != "") {
-		t.Errorf("trouble is %v, want %q", trouble, kind)
-	}
 	want := map[string]float64{}
 	if kind != "" {
 		want[kind] = 1
-		if text := trouble.String(); !strings.HasPrefix(text, "storage is "+kind+" since ") || trouble.Since.IsZero() {
-			t.Errorf("it says %q", text)
-		}
 	}
 	if diff := cmp.Diff(want, troubledPartitions(t, s)); diff != "" {
 		t.Errorf("troubled partitions by kind (-want +got):\n%s", diff)
@@ -313,10 +305,8 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 		done <- err
 	}()
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		if trouble, troubled := s.Trouble(); troubled {
-			if trouble.Kind != troubleSlow || trouble.Err != nil {
-				t.Errorf("trouble is %v", trouble)
-			}
+		if len(s.troubles.current(time.Now())) > 0 {
+			expectTrouble(t, s, troubleSlow)
 			break
 		}
 		if time.Now().After(deadline) {
@@ -411,28 +401,34 @@ func TestTroubleOfAPartitionThatIsGivenAway(t *testing.T) {
 	}
 }
 
-func TestTroubleIsOfThePartitionThatWaitsLongest(t *testing.T) {
+// The kind is the last one, the begin the first, and only a proof ends it.
+func TestTroubleOfEachPartition(t *testing.T) {
 	s := openDirectory(t, t.TempDir())
-	for i, err := range []error{syscall.EROFS, syscall.ENOSPC} {
-		p := partition{testTopic, testID, int32(i)}
+	first := partition{testTopic, testID, 0}
+	fail := func(p partition, err error) {
 		s.troubles.begin(p)
 		s.troubles.end(p, err, false)
 	}
-	s.troubles.begin(partition{testTopic, testID, 0})
-	s.troubles.end(partition{testTopic, testID, 0}, syscall.ENOSPC, false)
-	trouble, _ := s.Trouble()
-	if trouble.Partitions != 2 || trouble.Kind != troubleFull || !errors.Is(trouble.Err, syscall.ENOSPC) {
-		t.Errorf("trouble is %v", trouble)
+	expect := func(when string, want map[string]float64) {
+		t.Helper()
+		if diff := cmp.Diff(want, troubledPartitions(t, s)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
 	}
-	s.troubles.begin(partition{testTopic, testID, 0})
-	s.troubles.end(partition{testTopic, testID, 0}, nil, false) // opened, say
-	if trouble, _ := s.Trouble(); trouble.Partitions != 2 {
-		t.Errorf("without a proof trouble is %v", trouble)
+	fail(first, syscall.EROFS)
+	began := s.troubles.of[first].since
+	fail(partition{testTopic, testID, 1}, syscall.ENOSPC)
+	expect("two that failed", map[string]float64{troubleReadOnly: 1, troubleFull: 1})
+	fail(first, syscall.ENOSPC)
+	expect("one of them in another way", map[string]float64{troubleFull: 2})
+	if since := s.troubles.of[first].since; since != began || since.IsZero() {
+		t.Errorf("it has lasted since %v, want %v", since, began)
 	}
-	s.troubles.end(partition{testTopic, testID, 0}, nil, true)
-	if trouble, _ := s.Trouble(); trouble.Partitions != 1 {
-		t.Errorf("with one it is %v", trouble)
-	}
+	s.troubles.begin(first)
+	s.troubles.end(first, nil, false) // opened, say
+	expect("without a proof", map[string]float64{troubleFull: 2})
+	s.troubles.end(first, nil, true)
+	expect("with one", map[string]float64{troubleFull: 1})
 }
 
 // troubledPartitions is what the metric says, but for zeros.

@@ -177,7 +177,7 @@ func (a *appender) flush() {
 func (a *appender) sync() error {
 	a.flush()
 	if a.err == nil {
-		a.err = dataSync(a.file)
+		a.err = durable.SyncData(a.file)
 		a.distrust = a.err != nil
 	}
 	if a.err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // begin begins a new segment. What stands behind the end of the last one is void
@@ -20,19 +22,19 @@ func (s *Spool) begin(v *survey) error {
 	if err := flush(last.path); err != nil {
 		return err
 	}
-	if err := s.activate(); isFull(err) {
+	if err := s.activate(); durable.IsFull(err) {
 		s.logger.Warn("the disk has no room for a new segment; what the spool holds is delivered first, which makes room", "dir", s.options.Dir, "error", err)
 		return unlessFull(s.log.resume(last))
 	} else if err != nil {
 		return err
 	}
-	err := cut(last.path, last.size)
+	err := durable.Cut(last.path, last.size)
 	s.removeDone() // the last one, too
 	return err
 }
 
 func unlessFull(err error) error {
-	if isFull(err) {
+	if durable.IsFull(err) {
 		return nil
 	}
 	return err
@@ -59,18 +61,4 @@ func (s *Spool) removeRemnants(v *survey) error {
 		return nil
 	}
 	return os.Remove(v.unborn)
-}
-
-// cut shortens a file durably. What is preallocated behind its end goes, even
-// where its size stays as it is.
-func cut(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(size)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,40 +64,7 @@ func copyStretch(from, to string, d damage) error {
 	if d.to == d.from {
 		return nil
 	}
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	n, _ := io.Copy(target, &readableStretch{source, d.from, d.to})
-	err = errors.Join(target.Sync(), target.Close())
-	if info, statErr := os.Stat(to); err == nil && (statErr != nil || info.Size() != n || n != d.to-d.from) {
-		err = fmt.Errorf("%d of %d bytes were copied to %s", n, d.to-d.from, to)
-	}
-	return err
-}
-
-// readableStretch reads a stretch of a file, with zeros for what the disk
-// can't read.
-type readableStretch struct {
-	file     *os.File
-	from, to int64
-}
-
-func (s *readableStretch) Read(b []byte) (int, error) {
-	if s.from >= s.to {
-		return 0, io.EOF
-	}
-	b = b[:min(int64(len(b)), pageSize-s.from%pageSize, s.to-s.from)]
-	if n, err := s.file.ReadAt(b, s.from); err != nil {
-		clear(b[n:])
-	}
-	s.from += int64(len(b))
-	return len(b), nil
+	return durable.CopyStretch(from, to, d.from, d.to, 0o600)
 }
 
 // corruptBytes is how much has been set aside so far.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // lockName is the file whose lock is held while a spool is open. It is an open
@@ -63,11 +65,6 @@ func isLocked(dir string) (bool, error) {
 	return held.Type != syscall.F_UNLCK, nil
 }
 
-// isFull tells a disk without room from one that fails.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
 // preallocate makes sure that there is room up to an offset of the file, whose
 // size stays as it is. A file system that can't do so is no error.
 func preallocate(f *os.File, from, to int64) error {
@@ -77,22 +74,8 @@ func preallocate(f *os.File, from, to int64) error {
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
-		case isFull(err):
+		case durable.IsFull(err):
 			return fmt.Errorf("preallocate %s: %w", f.Name(), err)
-		}
-		return nil
-	}
-}
-
-// dataSync makes the file's content and size durable.
-func dataSync(f *os.File) error {
-	for {
-		err := syscall.Fdatasync(int(f.Fd()))
-		if errors.Is(err, syscall.EINTR) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("sync %s: %w", f.Name(), err)
 		}
 		return nil
 	}

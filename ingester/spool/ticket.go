@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -182,7 +183,7 @@ func refusalOf(err error, certain bool) error {
 	switch {
 	case !certain:
 		return fmt.Errorf("%w: %w", record.ErrOutcomeUnknown, err)
-	case isFull(err) && !errors.Is(err, record.ErrSpoolFull):
+	case durable.IsFull(err) && !errors.Is(err, record.ErrSpoolFull):
 		return fmt.Errorf("%w: %w", record.ErrSpoolFull, err)
 	}
 	return err

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 )
 
 const (
@@ -32,7 +34,7 @@ func TestKilledConsumersLoseAndDoubleNothing(t *testing.T) {
 		t.Skip("KAFKA_BOOTSTRAP names no broker")
 	}
 	program := buildIngester(t)
-	setCredentials(t)
+	server := s3server.Start(t)
 	for _, kind := range []string{"directory", "S3"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -40,7 +42,7 @@ func TestKilledConsumersLoseAndDoubleNothing(t *testing.T) {
 			t.Logf("%s=%d", seedVariable, seed)
 			began, random := time.Now(), rand.New(rand.NewPCG(seed, 0))
 			topic := createTopic(t, bootstrap)
-			store := newStore(t, kind)
+			store := newStore(t, kind, server)
 			consumers := newConsumers(t, program, topic, store, random)
 			producer := startProducer(t, topic)
 			consumers.startAll()

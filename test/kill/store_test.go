@@ -2,17 +2,13 @@ package kill
 
 import (
 	"encoding/json"
-	"fmt"
-	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
-	"github.com/logpipeline/logpipeline/bench/process"
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
 )
 
 // store is where the consumers store.
@@ -22,22 +18,13 @@ type store struct {
 	own  string // holds a folder for each consumer, beside an object store
 }
 
-func newStore(t *testing.T, kind string) store {
+func newStore(t *testing.T, kind string, server *s3server.Server) store {
 	t.Helper()
 	if kind == "directory" {
 		return store{root: t.TempDir()}
 	}
-	const bucket, prefix = "segments", "kill"
-	objects := t.TempDir()
-	if err := os.Mkdir(filepath.Join(objects, bucket), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	address := startS3(t, objects)
-	return store{
-		root: filepath.Join(objects, bucket, prefix),
-		url:  fmt.Sprintf("s3://%s/%s?endpoint=http://%s&use_path_style=true&region=us-east-1", bucket, prefix, address),
-		own:  t.TempDir(),
-	}
+	const prefix = "kill"
+	return store{root: filepath.Join(server.Dir, s3server.Bucket, prefix), url: server.URL(prefix), own: t.TempDir()}
 }
 
 // configure has a consumer store here.
@@ -71,66 +58,4 @@ func (s store) verify(t *testing.T, program string, produced [partitions]int) {
 		return
 	}
 	t.Logf("verified: %d records in %d segments", report.Records, report.Segments)
-}
-
-// startS3 starts a real S3 server, built from hack/tools/versitygw, that keeps
-// its objects as files, and returns its address.
-func startS3(t *testing.T, objects string) (address string) {
-	t.Helper()
-	address, err := process.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := process.Start(filepath.Join(t.TempDir(), "s3.log"), buildS3(t), "--access", "kill-test", "--secret", "of-no-value",
-		"--port", address, "--health", "/health", "--quiet", "posix", objects)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Kill(); err != nil {
-			t.Errorf("S3 server: %v", err)
-		}
-	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get("http://" + address + "/health")
-		if err == nil {
-			_ = response.Body.Close()
-			return address
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("S3 server does not answer: %v", err)
-		}
-	}
-}
-
-// setCredentials puts those of the S3 server where the consumers look for them.
-func setCredentials(t *testing.T) {
-	t.Helper()
-	t.Setenv("AWS_ACCESS_KEY_ID", "kill-test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "of-no-value")
-	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-}
-
-// buildS3 builds the program, unless it is there already.
-func buildS3(t *testing.T) string {
-	t.Helper()
-	folder := os.Getenv("BUILD")
-	if folder == "" {
-		folder = "../../.build"
-	}
-	program, err := filepath.Abs(filepath.Join(folder, "bin", "versitygw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(program); err == nil {
-		return program
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-modfile=hack/tools/versitygw/go.mod", "-trimpath", "-o", program, "github.com/versity/versitygw/cmd/versitygw")
-	build.Dir = "../.."
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build S3 server: %v\n%s", err, output)
-	}
-	return program
 }
