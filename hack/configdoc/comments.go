@@ -4,20 +4,32 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"strings"
 )
 
 // comments are those of types ("Queue") and of fields ("Queue.MaxBytes").
 type comments map[string]string
 
-// readComments reads those of every struct of a Go file. A field without one
+// readComments reads those of every struct of a package. A field without one
 // shares that of the field before it.
-func readComments(path string) (comments, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+func readComments(dir string) (comments, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	c := comments{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		c.read(file)
+	}
+	return c, nil
+}
+
+func (c comments) read(file *ast.File) {
 	for _, declaration := range file.Decls {
 		types, ok := declaration.(*ast.GenDecl)
 		if !ok {
@@ -29,7 +41,6 @@ func readComments(path string) (comments, error) {
 			}
 		}
 	}
-	return c, nil
 }
 
 func (c comments) add(named *ast.TypeSpec, doc *ast.CommentGroup) {

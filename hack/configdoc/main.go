@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	source = "ingester/config/config.go"
+	source = "ingester/config"
 	page   = "docs/configuration.md"
 )
 
