@@ -92,7 +92,7 @@ const memoryBesideFetches = 24 << 20
 // better.
 func boundMemory(buffers, beside config.Bytes) {
 	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(int64(buffers+beside))
+		debug.SetMemoryLimit(int64(buffers + beside))
 	}
 }
 
