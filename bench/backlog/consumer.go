@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/logpipeline/logpipeline/bench/broker"
 	"github.com/logpipeline/logpipeline/bench/process"
 	"github.com/logpipeline/logpipeline/bench/records"
+	"github.com/logpipeline/logpipeline/bench/report"
 	"github.com/logpipeline/logpipeline/ingester/config"
 )
 
@@ -122,22 +121,11 @@ func (c *consumer) stored(ctx context.Context) (int64, error) {
 	return -1, fmt.Errorf("there is no metric %s", metric)
 }
 
-// report is what is read of the ingester's own proof.
-type report struct {
-	Complete          bool
-	Records, Segments int64
-	Problems          []struct{ Path, Problem string }
-}
-
 // verify fails unless so many records are proven to be stored.
-func (c *consumer) verify(ctx context.Context, records int64) (report, error) {
-	output, err := exec.CommandContext(ctx, c.program(), "verify", "--data-dir", c.config.DataDir, "--no-gaps", "-o", "json").Output()
-	var r report
-	if parsed := json.Unmarshal(output, &r); parsed != nil {
-		return r, fmt.Errorf("verify: %w (%w)", parsed, err)
+func (c *consumer) verify(ctx context.Context, records int64) (report.Verified, error) {
+	verified, err := report.Verify(ctx, c.program(), c.config.DataDir)
+	if err == nil && verified.Records != records {
+		err = fmt.Errorf("%d records were stored, want %d", verified.Records, records)
 	}
-	if err != nil || !r.Complete || r.Records != records {
-		return r, fmt.Errorf("%d records were stored, want %d, complete: %t: %v", r.Records, records, r.Complete, r.Problems)
-	}
-	return r, nil
+	return verified, err
 }

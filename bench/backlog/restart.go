@@ -39,12 +39,12 @@ func (o options) restart(ctx context.Context) error {
 }
 
 func (o options) checkRestart(ctx context.Context, c *consumer, took time.Duration, segments int64) error {
-	report, err := c.verify(ctx, segments)
+	verified, err := c.verify(ctx, segments)
 	if err != nil {
 		return err
 	}
-	if report.Segments != segments {
-		return fmt.Errorf("%d segments are sealed, want %d: the restart was not measured with them", report.Segments, segments)
+	if verified.Segments != segments {
+		return fmt.Errorf("%d segments are sealed, want %d: the restart was not measured with them", verified.Segments, segments)
 	}
 	fmt.Printf("restart: new records stored %.2f s after the start, bound %.2f s\n", took.Seconds(), o.within.Seconds())
 	if took > o.within {

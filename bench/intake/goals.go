@@ -1,19 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"github.com/logpipeline/logpipeline/bench/report"
 )
-
-// goal is something that the figures of one run must show.
-type goal struct {
-	what    string
-	reached bool
-}
 
 // goals holds the figures of ours against fixed numbers and against the peers
 // that were measured in the same run. What was not measured is no goal.
-func goals(results []Result) []goal {
+func goals(results []Result) []report.Goal {
 	g := countGoals(results)
 	for _, codec := range []string{"none", "snappy"} {
 		mine, found := find(results, "ours Produced", codec, closed64)
@@ -21,27 +14,27 @@ func goals(results []Result) []goal {
 			continue
 		}
 		least := map[string]float64{"none": 1.5e6, "snappy": 1e6}[codec]
-		g = append(g, goal{fmt.Sprintf("ours Produced, %s: %.2f M records a CPU-second, at least %.1f M", codec, mine.RecordsPerCPUSecond/1e6, least/1e6), mine.RecordsPerCPUSecond >= least})
+		g = append(g, report.Want(mine.RecordsPerCPUSecond >= least, "ours Produced, %s: %.2f M records a CPU-second, at least %.1f M", codec, mine.RecordsPerCPUSecond/1e6, least/1e6))
 		if peer, found := best(results, codec, closed64, func(r Result) float64 { return -r.RecordsPerCPUSecond }); found {
 			ratio := mine.RecordsPerCPUSecond / peer.RecordsPerCPUSecond
-			g = append(g, goal{fmt.Sprintf("ours Produced, %s: %.1f times the records a CPU-second of %s, at least 5", codec, ratio, peer.Contender), ratio >= 5})
+			g = append(g, report.Want(ratio >= 5, "ours Produced, %s: %.1f times the records a CPU-second of %s, at least 5", codec, ratio, peer.Contender))
 		}
-		g = append(g, goal{fmt.Sprintf("ours Produced, %s: %.3f allocations a record, below 0.05", codec, mine.AllocationsPerRecord), mine.AllocationsPerRecord < 0.05})
+		g = append(g, report.Want(mine.AllocationsPerRecord < 0.05, "ours Produced, %s: %.3f allocations a record, below 0.05", codec, mine.AllocationsPerRecord))
 	}
 	return append(g, latencyGoals(results)...)
 }
 
-func countGoals(results []Result) []goal {
-	var g []goal
+func countGoals(results []Result) []report.Goal {
+	var g []report.Goal
 	for _, r := range results {
 		if r.Ours && (!r.countsAgree() || r.FailedRequests > 0) {
-			g = append(g, goal{fmt.Sprintf("%s, %s, %s: every request answered and every acknowledged record delivered once: %d failed, counts %s", r.Contender, r.Codec, r.Scenario, r.FailedRequests, r.counts()), false})
+			g = append(g, report.Want(false, "%s, %s, %s: every request answered and every acknowledged record delivered once: %d failed, counts %s", r.Contender, r.Codec, r.Scenario, r.FailedRequests, r.counts()))
 		}
 	}
 	return g
 }
 
-func latencyGoals(results []Result) []goal {
+func latencyGoals(results []Result) []report.Goal {
 	quantiles := []struct {
 		name string
 		of   func(Result) float64
@@ -49,7 +42,7 @@ func latencyGoals(results []Result) []goal {
 		{"p50", func(r Result) float64 { return r.P50Milliseconds }},
 		{"p99", func(r Result) float64 { return r.P99Milliseconds }},
 	}
-	var g []goal
+	var g []report.Goal
 	for _, scenario := range []string{rate500, onKafka(rate500)} {
 		mine, found := find(results, "ours Produced", "none", scenario)
 		if !found {
@@ -57,12 +50,12 @@ func latencyGoals(results []Result) []goal {
 		}
 		for _, q := range quantiles {
 			if peer, found := best(results, "none", scenario, q.of); found {
-				g = append(g, goal{fmt.Sprintf("%s, %s: %.2f ms, below %s's %.2f ms", scenario, q.name, q.of(mine), peer.Contender, q.of(peer)), q.of(mine) < q.of(peer)})
+				g = append(g, report.Want(q.of(mine) < q.of(peer), "%s, %s: %.2f ms, below %s's %.2f ms", scenario, q.name, q.of(mine), peer.Contender, q.of(peer)))
 			}
 			// A broker without a disk answers almost as soon as a queue does: what
 			// an early answer is worth shows on a real one alone.
 			if queued, found := find(results, "ours Queued", "none", scenario); found && scenario != rate500 {
-				g = append(g, goal{fmt.Sprintf("%s, %s: %.2f ms queued, at most half of %.2f ms in Kafka", scenario, q.name, q.of(queued), q.of(mine)), q.of(queued) <= q.of(mine)/2})
+				g = append(g, report.Want(q.of(queued) <= q.of(mine)/2, "%s, %s: %.2f ms queued, at most half of %.2f ms in Kafka", scenario, q.name, q.of(queued), q.of(mine)))
 			}
 		}
 	}
@@ -89,18 +82,4 @@ func best(results []Result, codec, scenario string, figure func(Result) float64)
 		}
 	}
 	return winner, found
-}
-
-// printGoals returns whether all are reached.
-func printGoals(w io.Writer, g []goal) bool {
-	all := true
-	fmt.Fprintln(w, "\ngoals")
-	for _, goal := range g {
-		verdict := "reached"
-		if !goal.reached {
-			verdict, all = "MISSED ", false
-		}
-		fmt.Fprintf(w, "  %s  %s\n", verdict, goal.what)
-	}
-	return all
 }

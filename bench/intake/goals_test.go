@@ -69,8 +69,8 @@ func TestGoals(t *testing.T) {
 			tc.spoil(results)
 			var missed []string
 			for _, g := range goals(results) {
-				if !g.reached {
-					missed = append(missed, g.what)
+				if !g.Reached {
+					missed = append(missed, g.What)
 				}
 			}
 			if diff := cmp.Diff(tc.missed, missed); diff != "" {

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/bench/broker"
-	"github.com/logpipeline/logpipeline/bench/machine"
+	"github.com/logpipeline/logpipeline/bench/report"
 )
 
 const (
@@ -84,10 +83,10 @@ func run(ctx context.Context, o options) error {
 	}
 	o.scratch = scratch
 	results, failures := o.measureAll(ctx)
-	if err := errors.Join(printTables(os.Stdout, results), o.write(results)); err != nil {
+	if err := errors.Join(printTables(os.Stdout, results), report.Write(o.json, results)); err != nil {
 		return err
 	}
-	if reached := printGoals(os.Stdout, goals(results)); o.check && !reached {
+	if reached := report.PrintGoals(os.Stdout, goals(results)); o.check && !reached {
 		failures = append(failures, errors.New("a goal was missed"))
 	}
 	if err := errors.Join(failures...); err != nil {
@@ -149,19 +148,3 @@ func (b *bench) startDiscarding(ctx context.Context) (*broker.Broker, error) {
 }
 
 // write writes the JSON file, if one is asked for.
-func (o options) write(results []Result) error {
-	if o.json == "" {
-		return nil
-	}
-	document, err := json.MarshalIndent(struct {
-		Machine machine.Machine `json:"machine"`
-		Results []Result        `json:"results"`
-	}{machine.This(), results}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(o.json), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, append(document, '\n'), 0o644)
-}

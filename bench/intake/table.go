@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
-	"text/tabwriter"
+
+	"github.com/logpipeline/logpipeline/bench/report"
 )
 
 var columns = []string{
@@ -24,23 +24,17 @@ func printTables(w io.Writer, results []Result) error {
 	}
 	for _, s := range scenarios {
 		fmt.Fprintf(w, "\n**%s**\n\n", s)
-		t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-		printRow(t, columns)
-		printRow(t, slices.Repeat([]string{"---"}, len(columns)))
+		var rows [][]string
 		for _, r := range results {
 			if r.Scenario == s {
-				printRow(t, r.row())
+				rows = append(rows, r.row())
 			}
 		}
-		if err := t.Flush(); err != nil {
+		if err := report.PrintTable(w, columns, rows); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func printRow(w io.Writer, cells []string) {
-	fmt.Fprintf(w, "| %s\t|\n", strings.Join(cells, "\t| "))
 }
 
 func (r Result) row() []string {

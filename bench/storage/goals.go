@@ -1,15 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"github.com/logpipeline/logpipeline/bench/report"
 )
-
-// goal is something that the results of one run must show.
-type goal struct {
-	what    string
-	reached bool
-}
 
 // leastOfOurs are records per CPU-second, by the topic's codec, of segments
 // that are stored uncompressed.
@@ -21,11 +14,11 @@ const leastRatio = 5
 // goals holds what ours stored against the topic and, unless the run was only
 // a quick look, the figures against fixed numbers and against the peers of the
 // same run. What was not measured is no goal.
-func goals(results []Result, quick bool) []goal {
-	var g []goal
+func goals(results []Result, quick bool) []report.Goal {
+	var g []report.Goal
 	for _, r := range results {
 		if r.Kind == string(ours) {
-			g = append(g, goal{fmt.Sprintf("ours, topic %s, stored %s: every record once: %s", r.Topic, r.Stored, r.count()), r.exact()})
+			g = append(g, report.Want(r.exact(), "ours, topic %s, stored %s: every record once: %s", r.Topic, r.Stored, r.count()))
 		}
 	}
 	if quick {
@@ -36,10 +29,10 @@ func goals(results []Result, quick bool) []goal {
 			continue
 		}
 		least := leastOfOurs[r.Topic]
-		g = append(g, goal{fmt.Sprintf("ours, topic %s: %.2f M records a CPU-second, at least %.0f M", r.Topic, r.RecordsPerCPUSecond/1e6, least/1e6), r.RecordsPerCPUSecond >= least})
+		g = append(g, report.Want(r.RecordsPerCPUSecond >= least, "ours, topic %s: %.2f M records a CPU-second, at least %.0f M", r.Topic, r.RecordsPerCPUSecond/1e6, least/1e6))
 		if best, found := bestPeer(results, r.Topic); found && r.Topic == topicNone {
 			ratio := r.RecordsPerCPUSecond / best.RecordsPerCPUSecond
-			g = append(g, goal{fmt.Sprintf("ours, topic %s: %.1f times the records a CPU-second of %s, at least %d", r.Topic, ratio, best.Contender, leastRatio), ratio >= leastRatio})
+			g = append(g, report.Want(ratio >= leastRatio, "ours, topic %s: %.1f times the records a CPU-second of %s, at least %d", r.Topic, ratio, best.Contender, leastRatio))
 		}
 	}
 	return g
@@ -54,18 +47,4 @@ func bestPeer(results []Result, topic string) (best Result, found bool) {
 		}
 	}
 	return best, found
-}
-
-// printGoals returns whether all are reached.
-func printGoals(w io.Writer, g []goal) bool {
-	all := true
-	fmt.Fprintln(w, "\ngoals")
-	for _, goal := range g {
-		verdict := "reached"
-		if !goal.reached {
-			verdict, all = "MISSED ", false
-		}
-		fmt.Fprintf(w, "  %s  %s\n", verdict, goal.what)
-	}
-	return all
 }

@@ -11,20 +11,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
 
 	"github.com/logpipeline/logpipeline/bench/broker"
-	"github.com/logpipeline/logpipeline/bench/machine"
 	"github.com/logpipeline/logpipeline/bench/records"
+	"github.com/logpipeline/logpipeline/bench/report"
 )
 
 const (
@@ -90,10 +88,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	results, failures := o.measureAll(ctx, chosen)
-	if err := errors.Join(printTable(os.Stdout, results), o.write(results)); err != nil {
+	if err := errors.Join(printTable(os.Stdout, results), report.Write(o.json, results)); err != nil {
 		return err
 	}
-	if !printGoals(os.Stdout, goals(results, o.quick)) {
+	if !report.PrintGoals(os.Stdout, goals(results, o.quick)) {
 		failures = append(failures, errors.New("a goal was missed"))
 	}
 	if err := errors.Join(failures...); err != nil {
@@ -166,19 +164,3 @@ func (b *bench) measureAll(ctx context.Context, chosen []contender) (results []R
 }
 
 // write writes the JSON file, if one is asked for.
-func (o options) write(results []Result) error {
-	if o.json == "" {
-		return nil
-	}
-	document, err := json.MarshalIndent(struct {
-		Machine machine.Machine `json:"machine"`
-		Results []Result        `json:"results"`
-	}{machine.This(), results}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(o.json), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, append(document, '\n'), 0o644)
-}

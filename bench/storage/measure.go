@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -67,21 +64,4 @@ func (b *bench) watch(ctx context.Context, subject *running) (Result, error) {
 			return r, err
 		}
 	}
-}
-
-// verify runs the ingester's own proof.
-func verify(ctx context.Context, program, data string) (records int64, err error) {
-	output, err := exec.CommandContext(ctx, program, "verify", "--data-dir", data, "--no-gaps", "-o", "json").Output()
-	var report struct {
-		Complete bool
-		Records  int64
-		Problems []struct{ Path, Problem string }
-	}
-	if parsed := json.Unmarshal(output, &report); parsed != nil {
-		return 0, errors.Join(fmt.Errorf("verify %s: %w", data, parsed), err)
-	}
-	if err != nil || !report.Complete {
-		return report.Records, fmt.Errorf("verify %s: not complete: %v (%w)", data, report.Problems, err)
-	}
-	return report.Records, nil
 }

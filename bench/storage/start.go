@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/bench/process"
+	"github.com/logpipeline/logpipeline/bench/report"
 )
 
 //go:embed configs
@@ -77,5 +78,6 @@ func render(name string, s setting) error {
 // verify has ours prove what it has stored, and returns how many records that
 // are.
 func (r *running) verify(ctx context.Context, binaries string) (records int64, err error) {
-	return verify(ctx, filepath.Join(binaries, r.program), r.Data)
+	verified, err := report.Verify(ctx, filepath.Join(binaries, r.program), r.Data)
+	return verified.Records, err
 }

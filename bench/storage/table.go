@@ -3,9 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strings"
-	"text/tabwriter"
+
+	"github.com/logpipeline/logpipeline/bench/report"
 )
 
 var columns = []string{
@@ -14,17 +13,11 @@ var columns = []string{
 
 // printTable prints a table in Markdown, in the order of measuring.
 func printTable(w io.Writer, results []Result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	printRow(t, columns)
-	printRow(t, slices.Repeat([]string{"---"}, len(columns)))
+	var rows [][]string
 	for _, r := range results {
-		printRow(t, r.row(results))
+		rows = append(rows, r.row(results))
 	}
-	return t.Flush()
-}
-
-func printRow(w io.Writer, cells []string) {
-	fmt.Fprintf(w, "| %s\t|\n", strings.Join(cells, "\t| "))
+	return report.PrintTable(w, columns, rows)
 }
 
 func (r Result) row(all []Result) []string {
