@@ -41,10 +41,6 @@ func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-// unreadable is how much of a file is given up at least where the disk can't
-// read it, in bytes.
-const unreadable = 4096
-
 // CopyStretch copies the bytes of source from an offset up to another into
 // target, a file that it makes or replaces, with zeros for what the disk can't
 // read. The content is durable when it returns nil, and the name once the
@@ -76,7 +72,7 @@ func (s *stretch) Read(b []byte) (int, error) {
 	if s.from >= s.to {
 		return 0, io.EOF
 	}
-	b = b[:min(int64(len(b)), unreadable-s.from%unreadable, s.to-s.from)]
+	b = b[:min(int64(len(b)), PageSize-s.from%PageSize, s.to-s.from)]
 	if n, err := s.file.ReadAt(b, s.from); err != nil {
 		clear(b[n:])
 	}

@@ -58,7 +58,7 @@ type disk struct {
 }
 
 func (d disk) ReadAt(b []byte, at int64) (int, error) {
-	if at/unreadable == d.bad {
+	if at/PageSize == d.bad {
 		return 0, syscall.EIO
 	}
 	return bytes.NewReader(d.content).ReadAt(b, at)
@@ -84,16 +84,16 @@ func TestCopyStretch(t *testing.T) {
 }
 
 func TestUnreadablePagesAreZeros(t *testing.T) {
-	content := bytes.Repeat([]byte("a"), 5*unreadable)
+	content := bytes.Repeat([]byte("a"), 5*PageSize)
 	want := bytes.Clone(content)
-	clear(want[2*unreadable : 3*unreadable])
+	clear(want[2*PageSize : 3*PageSize])
 	for _, tc := range []struct {
 		name     string
 		from, to int64
 	}{
-		{"all", 0, 5 * unreadable},
-		{"within the bad page", 2*unreadable + 1, 3*unreadable - 1},
-		{"around it", unreadable + 7, 4*unreadable + 7},
+		{"all", 0, 5 * PageSize},
+		{"within the bad page", 2*PageSize + 1, 3*PageSize - 1},
+		{"around it", PageSize + 7, 4*PageSize + 7},
 		{"nothing", 9, 9},
 	} {
 		got, err := io.ReadAll(&stretch{disk{content, 2}, tc.from, tc.to})

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // formatVersion is the version of the files that this release writes. It reads
@@ -104,7 +103,7 @@ type file struct {
 }
 
 func filePath(dir string, number uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d%s", number, fileSuffix))
+	return durable.Numbered(dir, number, fileSuffix)
 }
 
 // listFiles returns the numbers of the files in dir, in order.
@@ -114,8 +113,7 @@ func listFiles(dir string) (numbers []uint64, err error) {
 		return nil, err
 	}
 	for _, name := range names {
-		digits, ours := strings.CutSuffix(name.Name(), fileSuffix)
-		if number, err := strconv.ParseUint(digits, 10, 64); ours && err == nil && len(digits) == 20 && name.Type().IsRegular() {
+		if number, ours := durable.NumberOf(name, fileSuffix); ours {
 			numbers = append(numbers, number)
 		}
 	}

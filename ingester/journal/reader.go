@@ -8,17 +8,13 @@ import (
 	"hash/crc32"
 	"io"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
-const (
-	// windowSize is how much of a file is read at a time, and all the memory
-	// that reading takes, but for a record that is larger.
-	windowSize = 1 << 20
-	// pageSize is how much of a file is given up at least where the disk can't
-	// read it.
-	pageSize = 4096
-)
+// windowSize is how much of a file is read at a time, and all the memory that
+// reading takes, but for a record that is larger.
+const windowSize = 1 << 20
 
 // reader reads the entries of one file. It believes nothing that has no
 // checksum.
@@ -124,39 +120,15 @@ func (r *reader) damageAt(at int64, e entry, why error) damage {
 // search returns where the next entry begins, at an offset or behind it, or
 // the end.
 func (r *reader) search(at int64) int64 {
-	for at < r.end {
-		n := min(pageSize, r.end-at)
-		b, err := r.read(at, n)
-		if err != nil {
-			at = (at/pageSize + 1) * pageSize
-			continue
-		}
-		i := bytes.Index(b, magic[:])
-		if i < 0 {
-			at += max(1, n-int64(len(magic))+1) // the magic may begin in the last bytes
-			continue
-		}
-		at += int64(i)
-		if _, err := r.headerAt(at); err == nil {
-			return at
-		}
-		at++
-	}
-	return r.end
+	return durable.Find(r.read, magic[:], at, r.end, func(at int64) bool {
+		_, err := r.headerAt(at)
+		return err == nil
+	})
 }
 
 // isZero reports whether there is nothing but zeros from the offset to the
 // end, as where a crash of the machine lost what had not been synced.
-func (r *reader) isZero(at int64) bool {
-	for at < r.end {
-		b, err := r.read(at, min(pageSize, r.end-at))
-		if err != nil || len(bytes.TrimLeft(b, "\x00")) > 0 {
-			return false
-		}
-		at += int64(len(b))
-	}
-	return true
-}
+func (r *reader) isZero(at int64) bool { return durable.IsZero(r.read, at, r.end) }
 
 // lines calls add with the lines of the entry at an offset, those of records
 // before first left out, in runs of about windowSize at most. It returns the

@@ -1,9 +1,7 @@
 package spool
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -69,16 +67,5 @@ func copyStretch(from, to string, d damage) error {
 
 // corruptBytes is how much has been set aside so far.
 func corruptBytes(dir string) (total int64, err error) {
-	files, err := os.ReadDir(filepath.Join(dir, corruptDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil {
-			return 0, err
-		}
-		total += info.Size()
-	}
-	return total, err
+	return durable.FilesSize(filepath.Join(dir, corruptDir))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -206,10 +207,10 @@ func TestDamage(t *testing.T) {
 			return os.WriteFile(segmentPath(filepath.Dir(f[0]), 4), fileHeader{number: 4}.encode()[:20], 0o600)
 		}, undamaged, "", 0},
 		"the last segment is zeros": {func(_ string, f []string) error {
-			return os.WriteFile(segmentPath(filepath.Dir(f[0]), 4), make([]byte, 3*pageSize+7), 0o600)
+			return os.WriteFile(segmentPath(filepath.Dir(f[0]), 4), make([]byte, 3*durable.PageSize+7), 0o600)
 		}, undamaged, "", 0},
 		"zeros behind the last entry": {func(_ string, f []string) error {
-			return write(f[2], func(b []byte) []byte { return append(b, make([]byte, 2*pageSize+3)...) })
+			return write(f[2], func(b []byte) []byte { return append(b, make([]byte, 2*durable.PageSize+3)...) })
 		}, undamaged, "was not written completely", 0},
 		"nonsense behind the last entry": {func(_ string, f []string) error {
 			return write(f[2], func(b []byte) []byte { return append(b, bytes.Repeat([]byte("no entry "), 1000)...) })

@@ -1,13 +1,13 @@
 package spool
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 
+	"github.com/logpipeline/logpipeline/ingester/durable"
 	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
@@ -168,44 +168,16 @@ func (r *reader) decode(at int64, h header) (found, error) {
 	return f, err
 }
 
-// pageSize is how much of a file is given up at least where the disk can't
-// read it.
-const pageSize = 4096
-
 // search returns where the next entry begins, at an offset or behind it, or
 // the end.
 func (r *reader) search(at int64) int64 {
-	for at < r.end {
-		n := min(pageSize, r.end-at)
-		b, err := r.read(at, n)
-		if err != nil {
-			at = (at/pageSize + 1) * pageSize
-			continue
-		}
-		i := bytes.Index(b, magic[:])
-		if i < 0 {
-			at += max(1, n-int64(len(magic))+1) // the magic may begin in the last bytes
-			continue
-		}
-		at += int64(i)
-		if _, err := r.headerAt(at); err == nil {
-			return at
-		}
-		at++
-	}
-	return r.end
+	return durable.Find(r.read, magic[:], at, r.end, func(at int64) bool {
+		_, err := r.headerAt(at)
+		return err == nil
+	})
 }
 
 // isZero reports whether there is nothing but zeros from the offset to the
 // end, as where a crash of the machine lost what had not been synced, or what
 // was being written stands before what appender.resume has overwritten.
-func (r *reader) isZero(at int64) bool {
-	for at < r.end {
-		b, err := r.read(at, min(pageSize, r.end-at))
-		if err != nil || len(bytes.TrimLeft(b, "\x00")) > 0 {
-			return false
-		}
-		at += int64(len(b))
-	}
-	return true
-}
+func (r *reader) isZero(at int64) bool { return durable.IsZero(r.read, at, r.end) }

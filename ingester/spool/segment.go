@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/durable"
 )
 
 // formatVersion is the version of the segments that this release writes. It
@@ -139,7 +139,7 @@ const (
 )
 
 func segmentPath(dir string, number uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d%s", number, segmentSuffix))
+	return durable.Numbered(dir, number, segmentSuffix)
 }
 
 // listSegments returns the numbers of the segments in dir, in order, and the
@@ -150,8 +150,7 @@ func listSegments(dir string) (numbers []uint64, stale []string, err error) {
 		return nil, nil, err
 	}
 	for _, f := range files {
-		digits, isSegment := strings.CutSuffix(f.Name(), segmentSuffix)
-		if number, err := strconv.ParseUint(digits, 10, 64); isSegment && err == nil && len(digits) == 20 && f.Type().IsRegular() {
+		if number, isSegment := durable.NumberOf(f, segmentSuffix); isSegment {
 			numbers = append(numbers, number)
 		} else if strings.HasSuffix(f.Name(), tempSuffix) {
 			stale = append(stale, f.Name())
