@@ -2,7 +2,6 @@ package topics
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"syscall"
@@ -92,7 +91,7 @@ func (a attempt) failed(err error) error {
 func unanswered(doing string, err error, answeredBefore bool) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	switch {
-	case certificateRejected(err):
+	case kafka.CertificateRejected(err):
 		return &Error{CertificateRejected, fmt.Errorf("%w; check the certificates that kafka.security and kafka.adminSecurity name", err)}
 	case kafka.CredentialsRefused(err):
 		return &Error{AuthenticationFailed, fmt.Errorf("%w; check the name and password that kafka.security and kafka.adminSecurity name", err)}
@@ -101,16 +100,6 @@ func unanswered(doing string, err error, answeredBefore bool) error {
 	default:
 		return &Error{Unreachable, fmt.Errorf("%w; check kafka.bootstrapServers and the brokers", err)}
 	}
-}
-
-func certificateRejected(err error) bool {
-	var (
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
-	)
-	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &alert)
 }
 
 func noTLS(err error) bool {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
 // fetchMaxWait is how long a broker holds the answer back while it has nothing.
@@ -15,7 +16,7 @@ const fetchMaxWait = 500 * time.Millisecond
 // a stopError.
 func (w *worker) fetch(ctx context.Context) (*kafka.FetchResponse, error) {
 	response, err := w.tryFetch(ctx)
-	if _, stops := stopReason(err); stops {
+	if _, stops := record.StopReason(err); stops {
 		return nil, err
 	}
 	if errors.Is(err, kafka.ErrNoRoom) {

@@ -65,7 +65,7 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 	confirming, stopConfirming := context.WithTimeout(ctx, confirmTimeout)
 	err := w.confirmTopic(confirming)
 	stopConfirming()
-	if _, stops := stopReason(err); stops {
+	if _, stops := record.StopReason(err); stops {
 		return err
 	}
 	before := w.chain.NextOffset()

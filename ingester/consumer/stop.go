@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/logpipeline/logpipeline/ingester/kafka"
@@ -30,18 +29,6 @@ type stopError struct {
 func (e *stopError) Error() string      { return fmt.Sprintf("%s: %v", e.reason, e.err) }
 func (e *stopError) Unwrap() error      { return e.err }
 func (e *stopError) StopReason() string { return e.reason }
-
-// stopReason finds the reason in an error of this package or of the storage.
-func stopReason(err error) (reason string, stops bool) {
-	var stop interface {
-		error
-		StopReason() string
-	}
-	if errors.As(err, &stop) {
-		return stop.StopReason(), true
-	}
-	return "", false
-}
 
 func (w *worker) stop(reason, format string, args ...any) *stopError {
 	where := fmt.Sprintf("partition %s/%d", w.config.Topic, w.partition)

@@ -64,7 +64,7 @@ func (w *worker) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := w.store(ctx)
 		w.tellBusy(false)
-		if reason, stops := stopReason(err); stops {
+		if reason, stops := record.StopReason(err); stops {
 			w.metrics.active.Dec()
 			w.standStill(ctx, reason, err)
 			return
@@ -109,7 +109,7 @@ func (w *worker) store(ctx context.Context) error {
 		return err
 	}
 	err := w.storeUntil(ctx)
-	switch reason, _ := stopReason(err); {
+	switch reason, _ := record.StopReason(err); {
 	case err == nil && w.generation.Lost():
 		// Others have the partition by now: what is not sealed is theirs to store.
 	case err == nil:

@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"time"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
 // openTimeout is how long the start waits for the chain of a journal that can
@@ -25,7 +27,7 @@ func (s *Storer) Open(ctx context.Context) error {
 	opening, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	err := s.openChain(opening)
-	reason, _ := stopReason(err)
+	reason, _ := record.StopReason(err)
 	switch {
 	case err == nil:
 		return nil

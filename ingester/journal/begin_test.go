@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/logpipeline/logpipeline/ingester/record"
 )
 
 // away is a storage that can't be opened until it is back.
@@ -184,7 +186,7 @@ func TestLateChainThatIsAhead(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- r.storer.Run(ctx) }()
 	eventually(t, "stopped", func() bool {
-		reason, _ := stopReason(r.storer.Stopped())
+		reason, _ := record.StopReason(r.storer.Stopped())
 		return reason == "ChainTaken"
 	})
 	cancel()

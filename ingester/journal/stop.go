@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"errors"
 	"fmt"
 )
 
@@ -25,15 +24,3 @@ func (e *lostLinksError) Error() string {
 
 // StopReason is one CamelCase word.
 func (e *lostLinksError) StopReason() string { return "ChainDamaged" }
-
-// stopReason finds the reason in an error of this package or of the storage.
-func stopReason(err error) (reason string, stops bool) {
-	var stop interface {
-		error
-		StopReason() string
-	}
-	if errors.As(err, &stop) {
-		return stop.StopReason(), true
-	}
-	return "", false
-}

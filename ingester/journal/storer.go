@@ -92,7 +92,7 @@ func (s *Storer) Run(ctx context.Context) error {
 		if s.journal.ended() && s.journal.unsealed() == 0 {
 			return nil
 		}
-		if reason, stops := stopReason(err); stops {
+		if reason, stops := record.StopReason(err); stops {
 			s.standStill(ctx, reason, err)
 			return s.left(err)
 		}

@@ -168,12 +168,17 @@ func mechanismOf(name config.SASLMechanism, c Credentials) (sasl.Mechanism, erro
 // CredentialsRefused reports whether err says that the brokers don't take the client's
 // credentials, as opposed to that they can't be reached.
 func CredentialsRefused(err error) bool {
+	return errors.Is(err, kafkago.SASLAuthenticationFailed) || errors.Is(err, kafkago.UnsupportedSASLMechanism) || CertificateRejected(err)
+}
+
+// CertificateRejected reports whether err says that one side does not believe
+// the other's certificate.
+func CertificateRejected(err error) bool {
 	var (
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		alert     tls.AlertError
 	)
-	return errors.Is(err, kafkago.SASLAuthenticationFailed) || errors.Is(err, kafkago.UnsupportedSASLMechanism) ||
-		errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &alert)
+	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &alert)
 }
