@@ -108,7 +108,7 @@ func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) erro
 	if r.partition >= 0 || r.partition == oneBroker {
 		c.layout.current(ctx, c.readLayout)
 	}
-	x := &exchange{ctx: ctx, request: r, done: make(chan struct{})}
+	x := &exchange{request: r, done: make(chan struct{})}
 	_, err := c.transport.RoundTrip(ctx, c.address, x)
 	if x.abandon() {
 		return &ExchangeError{Sent: false, Err: c.hint(err)}

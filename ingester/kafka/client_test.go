@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -266,11 +267,35 @@ func TestResponseSizeIsBounded(t *testing.T) {
 // An exchange that its caller gave up before it began sends nothing, however
 // late the transport gets round to it.
 func TestAbandonedExchangeSendsNothing(t *testing.T) {
-	x := &exchange{ctx: t.Context(), request: &request{head: make([]byte, 8)}, done: make(chan struct{})}
+	x := &exchange{request: &request{head: make([]byte, 8)}, done: make(chan struct{})}
 	if !x.abandon() {
 		t.Fatal("it had not begun")
 	}
 	if _, err := x.RawExchange(nil); !errors.Is(err, errAbandoned) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An exchange that is given up while it runs ends at once, and its connection
+// isn't used for another one, even if the answer had come by then.
+func TestAbandonedExchangeIsInterrupted(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	defer here.Close()
+	x := &exchange{request: &request{head: make([]byte, 8), limit: 1 << 20}, done: make(chan struct{})}
+	returned := make(chan error, 1)
+	go func() {
+		_, err := x.RawExchange(here)
+		returned <- err
+	}()
+	if _, err := io.ReadFull(there, make([]byte, 8)); err != nil {
+		t.Fatal(err)
+	}
+	if x.abandon() {
+		t.Error("said that nothing was sent")
+	}
+	<-x.done
+	if err := <-returned; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want the connection's deadline", err)
 	}
 }

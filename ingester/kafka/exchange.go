@@ -1,13 +1,12 @@
 package kafka
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
@@ -46,28 +45,69 @@ const (
 // hands it a connection that nobody else uses meanwhile.
 //
 // The transport returns to its caller when the context ends, although the
-// exchange may not even have begun by then. The state makes the two meet: an
-// exchange abandoned before it began sends nothing; one that began is waited
-// for, and the end of the context interrupts its connection, so the wait is
-// short. An exchange is never used twice.
+// exchange may not even have begun by then. Its caller then abandons it: an
+// exchange that hasn't begun sends nothing; one that has is interrupted and
+// waited for, and the wait is short. An exchange is never used twice.
 type exchange struct {
-	ctx     context.Context //nolint:containedctx // kafka-go passes a message, and no context, to RawExchange
 	request *request
-	state   atomic.Int32
 	done    chan struct{} // closed when a begun exchange is over
 	err     error         // why it failed; read after done
+
+	mu         sync.Mutex
+	state      exchangeState
+	connection io.ReadWriter // while it is running
 }
 
+type exchangeState int
+
 const (
-	waiting int32 = iota
-	begun
+	waiting exchangeState = iota
+	running
+	over
 	abandoned
 )
 
-var errAbandoned = errors.New("request was abandoned before it was sent")
+var errAbandoned = errors.New("request was abandoned")
 
-// abandon keeps an exchange from beginning; false when it has begun.
-func (x *exchange) abandon() bool { return x.state.CompareAndSwap(waiting, abandoned) }
+// abandon keeps an exchange from beginning, and interrupts one that is running.
+// It is true when nothing was, and will be, sent.
+func (x *exchange) abandon() (unsent bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch x.state {
+	case waiting:
+		x.state = abandoned
+		return true
+	case running:
+		x.state = abandoned
+		interrupt(x.connection)
+	}
+	return false
+}
+
+// begin is false when the exchange was abandoned.
+func (x *exchange) begin(connection io.ReadWriter) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.state != waiting {
+		return false
+	}
+	x.state, x.connection = running, connection
+	return true
+}
+
+// end is false when the exchange was abandoned. Afterwards nobody touches the
+// connection on its behalf.
+func (x *exchange) end() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.connection = nil
+	if x.state == abandoned {
+		return false
+	}
+	x.state = over
+	return true
+}
 
 // ApiKey implements protocol.Message.
 func (x *exchange) ApiKey() protocol.ApiKey { return x.request.key }
@@ -112,14 +152,13 @@ func (x *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 // RawExchange implements protocol.RawExchanger. An error makes the transport
 // close the connection.
 func (x *exchange) RawExchange(connection io.ReadWriter) (protocol.Message, error) {
-	if !x.state.CompareAndSwap(waiting, begun) {
+	if !x.begin(connection) {
 		return nil, errAbandoned
 	}
 	defer close(x.done)
-	stop := context.AfterFunc(x.ctx, func() { interrupt(connection) })
 	x.err = x.request.roundTrip(connection)
-	if interrupted := !stop(); interrupted && x.err == nil {
-		return nil, x.ctx.Err() // the answer counts, but the connection has no time left
+	if !x.end() && x.err == nil {
+		return nil, errAbandoned // the answer counts, but the connection has no time left
 	}
 	return x, x.err
 }

@@ -41,8 +41,10 @@ type ProduceRequest struct {
 	// Acks is whom the leader waits for.
 	Acks RequiredAcks
 	// Timeout bounds how long the broker waits for its in-sync replicas. The
-	// exchange is given a few seconds more.
-	Timeout time.Duration
+	// exchange is given a few seconds more, but not beyond Deadline, unless that
+	// is zero. (A context of each batch's own would cost more than it.)
+	Timeout  time.Duration
+	Deadline time.Time
 
 	request request
 }
@@ -63,7 +65,7 @@ func (c *Client) Produce(ctx context.Context, p *ProduceRequest) (baseOffset int
 	h = appendInt32(h, p.Partition)
 	h = appendInt32(h, int32(len(p.Batch)))
 	r.head = h
-	err = c.do(ctx, r, p.Timeout+requestTimeout)
+	err = c.do(ctx, r, p.patience())
 	r.payload = nil
 	if err == nil {
 		baseOffset, err = parseProduce(r.response, p.Topic, p.Partition)
@@ -73,6 +75,15 @@ func (c *Client) Produce(ctx context.Context, p *ProduceRequest) (baseOffset int
 		return 0, fmt.Errorf("produce to %s/%d: %w", p.Topic, p.Partition, err)
 	}
 	return baseOffset, nil
+}
+
+// patience is how long an exchange may take.
+func (p *ProduceRequest) patience() time.Duration {
+	patience := p.Timeout + requestTimeout
+	if p.Deadline.IsZero() {
+		return patience
+	}
+	return min(patience, time.Until(p.Deadline))
 }
 
 // parseProduce reads a Produce response v8 about one partition.

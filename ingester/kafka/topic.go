@@ -60,14 +60,14 @@ func parseMetadata(response []byte, name string) (Topic, error) {
 	d := newDecoder(response, true)
 	d.skip(4) // throttle time
 	for range d.compactCount(11) {
-		skipBroker(d)
+		skipBroker(&d)
 	}
 	topic := Topic{Name: name, ClusterID: d.compactString()}
 	d.skip(4) // controller
 	found := false
 	var refusal error
 	for range d.compactCount(26) {
-		t, code := readTopic(d)
+		t, code := readTopic(&d)
 		if t.Name != name {
 			continue
 		}

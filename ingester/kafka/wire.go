@@ -158,8 +158,8 @@ func (d *decoder) tags() {
 
 // newDecoder starts behind the response header (version 0, or 1 when
 // flexible).
-func newDecoder(response []byte, flexible bool) *decoder {
-	d := &decoder{rest: response}
+func newDecoder(response []byte, flexible bool) decoder {
+	d := decoder{rest: response}
 	d.skip(4) // correlation id
 	if flexible {
 		d.tags()

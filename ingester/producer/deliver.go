@@ -77,17 +77,13 @@ func (w *worker) deliver(ctx context.Context, inDoubt bool) (int64, error) {
 // numbers are free, and it goes out under the worker's present ones; in doubt
 // it goes out as it was.
 func (w *worker) attempt(ctx context.Context, deadline time.Time, inDoubt bool) (int64, kafka.Verdict, error) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
 	if !inDoubt {
-		if err := w.identify(ctx); err != nil {
-			return 0, kafka.Retry, err
-		}
-		if err := w.assign(ctx); err != nil {
+		if err := w.number(ctx, deadline); err != nil {
 			return 0, kafka.Retry, err
 		}
 		w.produce.Batch = w.parcel.builder.Seal(w.identity.producer, w.identity.sequence)
 	}
+	w.produce.Deadline = deadline
 	w.produce.Timeout = max(min(replicaTimeout, time.Until(deadline)), time.Millisecond)
 	began := time.Now()
 	if w.firstSent.IsZero() {
@@ -96,6 +92,20 @@ func (w *worker) attempt(ctx context.Context, deadline time.Time, inDoubt bool) 
 	offset, err := w.client.Produce(ctx, &w.produce)
 	w.observeAttempt(began, err)
 	return offset, kafka.Classify(err), err
+}
+
+// number sees to the numbers that the batch is to go out under. Mostly they are
+// at hand, and nothing can take long.
+func (w *worker) number(ctx context.Context, deadline time.Time) error {
+	if !w.identity.known || w.journal != nil {
+		bounded, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = bounded
+	}
+	if err := w.identify(ctx); err != nil {
+		return err
+	}
+	return w.assign(ctx)
 }
 
 // retry waits before the next attempt; it is false when there is none.

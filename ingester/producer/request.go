@@ -18,7 +18,7 @@ type request struct {
 	order []int32 // the records' indices by partition; nil: all go to one, as they are
 
 	mu         sync.Mutex
-	open       int // records whose fate isn't known
+	unsettled  int // records whose fate isn't known
 	placements []record.Placement
 	failures   []failure
 }
@@ -32,7 +32,14 @@ type failure struct {
 }
 
 func newRequest(b *record.Batch, order []int32) *request {
-	return &request{batch: b, order: order, open: b.Len(), placements: b.Placements()}
+	r := &request{}
+	r.open(b, order)
+	return r
+}
+
+// open fills a new request.
+func (r *request) open(b *record.Batch, order []int32) {
+	r.batch, r.order, r.unsettled, r.placements = b, order, b.Len(), b.Placements()
 }
 
 // index is which record of the batch is the i-th of the request.
@@ -50,12 +57,12 @@ func (r *request) record(i int) []byte { return r.batch.Record(r.index(i)) }
 func (r *request) place(topic string, partition int32, offset int64, n int) (settled bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open -= n
+	r.unsettled -= n
 	next := record.Placement{Topic: topic, Partition: partition, FirstOffset: offset, LastOffset: offset + int64(n) - 1}
 	if k := len(r.placements) - 1; k < 0 || !join(&r.placements[k], next) {
 		r.placements = append(r.placements, next)
 	}
-	return r.open == 0
+	return r.unsettled == 0
 }
 
 // kept says whether records that were given up with err are still in the spool,
@@ -72,9 +79,9 @@ func (r *request) fail(f failure) (settled bool) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open -= f.len()
+	r.unsettled -= f.len()
 	r.failures = append(r.failures, f)
-	return r.open == 0
+	return r.unsettled == 0
 }
 
 // outcome is what became of a settled request. Within a partition, the order

@@ -27,8 +27,10 @@ func (t *turns) take(ctx context.Context, into []section) ([]section, error) {
 	if err != nil {
 		return into, err
 	}
-	for _, b := range batches {
-		r := newRequest(b, nil)
+	requests := make([]request, len(batches)) // at once: they are settled together
+	for i, b := range batches {
+		r := &requests[i]
+		r.open(b, nil)
 		if b.Len() == 0 {
 			t.complete(ctx, r)
 			continue

@@ -32,7 +32,8 @@ type Queue struct {
 	// wake holds a token while there may be something for Take to see: a
 	// batch, or the end. A taker that leaves something behind puts the
 	// token back for the next.
-	wake chan struct{}
+	wake   chan struct{}
+	timers sync.Pool // *time.Timer at rest
 
 	mu      sync.Mutex
 	closed  bool

@@ -44,8 +44,8 @@ func (q *Queue) linger(ctx context.Context, t *take, maxDelay time.Duration, lul
 		return
 	default:
 	}
-	timer := time.NewTimer(maxDelay)
-	defer timer.Stop()
+	timer := q.startTimer(maxDelay)
+	defer q.stopTimer(timer)
 	for t.state == takeMore {
 		select {
 		case <-q.wake:
@@ -58,6 +58,22 @@ func (q *Queue) linger(ctx context.Context, t *take, maxDelay time.Duration, lul
 			return
 		}
 	}
+}
+
+// startTimer and stopTimer are a pair. A taker lingers for a thousandth of a
+// second and less, so that a timer of its own each time would be felt.
+func (q *Queue) startTimer(d time.Duration) *time.Timer {
+	timer, found := q.timers.Get().(*time.Timer)
+	if !found {
+		return time.NewTimer(d)
+	}
+	timer.Reset(d)
+	return timer
+}
+
+func (q *Queue) stopTimer(timer *time.Timer) {
+	timer.Stop() // and no tick is left in its channel, since Go 1.23
+	q.timers.Put(timer)
 }
 
 // take is what one call of Take has gathered, and what it may still take.
