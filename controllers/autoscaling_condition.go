@@ -102,7 +102,7 @@ func (s autoscalingSeen) ownerTrouble() (reason, message string) {
 	switch {
 	case s.owner.Ownership == metricsapi.Other:
 		return v1alpha1.ReasonMetricsAPIOwnedByOther, fmt.Sprintf(
-			"APIService %s points at %s, and a cluster has one: have that one serve this operator's metrics from Prometheus (docs/autoscaling.md has rules for prometheus-adapter), or set scaling.fixed",
+			"APIService %s points at %s, and a cluster has one: have that one serve this operator's metrics from Prometheus (docs/autoscaling.md has rules for prometheus-adapter), or set scaling.fixed, or scaling.external with an autoscaler of your own",
 			metricsapi.APIServiceName, s.ownerName())
 	case s.owner.Ownership == metricsapi.Absent:
 		return v1alpha1.ReasonMetricsUnavailable, fmt.Sprintf(

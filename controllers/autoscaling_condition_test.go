@@ -81,7 +81,7 @@ func TestAutoscalingActive(t *testing.T) {
 		},
 		"another product serves external metrics": {
 			func(s *autoscalingSeen) { s.owner, s.consumer.Status.Conditions = other, nil },
-			f, v1alpha1.ReasonMetricsAPIOwnedByOther, "APIService v1beta1.external.metrics.k8s.io points at Service keda/keda-operator-metrics-apiserver, and a cluster has one: have that one serve this operator's metrics from Prometheus (docs/autoscaling.md has rules for prometheus-adapter), or set scaling.fixed",
+			f, v1alpha1.ReasonMetricsAPIOwnedByOther, "APIService v1beta1.external.metrics.k8s.io points at Service keda/keda-operator-metrics-apiserver, and a cluster has one: have that one serve this operator's metrics from Prometheus (docs/autoscaling.md has rules for prometheus-adapter), or set scaling.fixed, or scaling.external with an autoscaler of your own",
 		},
 		"another product serves our metrics": {
 			func(s *autoscalingSeen) { s.owner = other },

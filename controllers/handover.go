@@ -21,12 +21,12 @@ import (
 // until the autoscaler's first change takes the field over.
 const handOverManager = "logpipeline-handover"
 
-// handOver prepares a Deployment for an autoscaler: its replicas stay as they
-// are when the operator applies it without them. A new one, and one without
-// any, as after a suspension, begins at the autoscaler's least: an autoscaler
-// rests at 0.
+// handOver prepares a Deployment for an autoscaler, ours or the user's: its
+// replicas stay as they are when the operator applies it without them. A new
+// one, and one without any, as after a suspension, gets its first: an
+// autoscaler rests at 0.
 func (r *Reconciler) handOver(ctx context.Context, owner *v1alpha1.LogPipeline, want resources.Role) error {
-	if want.Autoscaler == nil {
+	if want.Deployment.Spec.Replicas != nil {
 		return nil
 	}
 	held, replicas, err := r.replicasHeld(ctx, owner, want)
@@ -34,7 +34,7 @@ func (r *Reconciler) handOver(ctx context.Context, owner *v1alpha1.LogPipeline, 
 		return err
 	}
 	if replicas == 0 {
-		replicas = max(1, *want.Autoscaler.Spec.MinReplicas)
+		replicas = want.FirstReplicas
 	}
 	between := appsv1ac.Deployment(*want.Deployment.GetName(), *want.Deployment.GetNamespace()).
 		WithSpec(appsv1ac.DeploymentSpec().WithReplicas(replicas))
@@ -68,15 +68,14 @@ func holdsReplicas(d *appsv1.Deployment) bool {
 	return err == nil && applied.Spec != nil && applied.Spec.Replicas != nil
 }
 
-// createHeld makes a Deployment with as many replicas as its autoscaler asks
-// for at the least. It applies a copy, for the client writes the answer into
+// createHeld makes a Deployment with its first replicas. It applies a copy, for the client writes the answer into
 // what it is given.
 func (r *Reconciler) createHeld(ctx context.Context, want resources.Role) error {
 	held, err := copyOfDeployment(want.Deployment)
 	if err != nil {
 		return err
 	}
-	held.Spec.WithReplicas(max(1, *want.Autoscaler.Spec.MinReplicas))
+	held.Spec.WithReplicas(want.FirstReplicas)
 	if err := r.Client.Apply(ctx, held, client.FieldOwner(fieldManager), client.ForceOwnership); err != nil {
 		return fmt.Errorf("create Deployment %q: %w", *want.Deployment.GetName(), err)
 	}

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -168,6 +169,62 @@ func TestSuspensionTakesTheAutoscalerAway(t *testing.T) {
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = false })
 	awaitReplicas(t, p, 2, handOverManager)
 	awaitAutoscaler(t, p, true)
+}
+
+// The user's own autoscaler is given the replicas as ours is, keeps them, also
+// at 0, and gets them again after a suspension.
+func TestReplicasAreLeftToAnAutoscalerOfTheUser(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	p.Spec.Ingester.Scaling = scaledIngesters(3, 9)
+	create(t, p)
+	awaitAutoscaler(t, p, true)
+	before := awaitReplicas(t, p, 3, handOverManager).Generation
+
+	change(t, p, func(p *v1alpha1.LogPipeline) {
+		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{External: &v1alpha1.ExternalScaling{}}
+	})
+	awaitAutoscaler(t, p, false)
+	awaitRunning(t, p)
+	d := awaitReplicas(t, p, 3, handOverManager)
+	if d.Generation != before {
+		t.Errorf("the Deployment's spec has changed %d times on the way", d.Generation-before)
+	}
+	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionAutoscalingActive); c != nil {
+		t.Errorf("the operator says of somebody else's autoscaler: %+v", c)
+	}
+	scaleAs(t, d, 0)
+	reconcileTimes(t, p, 2)
+	awaitReplicas(t, p, 0) // the API server notes no owner for a 0 of the subresource
+
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
+	awaitReplicas(t, p, 0, fieldManager)
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = false })
+	d = awaitReplicas(t, p, 2, handOverManager)
+
+	scaleAs(t, d, 5)
+	awaitReplicas(t, p, 5, "kube-controller-manager")
+	awaitRunning(t, p)
+	awaitCache(t, p)
+	writes := requests.in(namespace)
+	reconcileTimes(t, p, 10)
+	if diff := cmp.Diff(writes, requests.in(namespace)); diff != "" {
+		t.Errorf("writes of ten resyncs: -before +after\n%s", diff)
+	}
+
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Ingester.Scaling = fixedIngesters(5) })
+	awaitReplicas(t, p, 5, "kube-controller-manager", fieldManager)
+}
+
+// reconcileTimes does as often what a resync does, from what is there now.
+func reconcileTimes(t *testing.T, p *v1alpha1.LogPipeline, times int) {
+	t.Helper()
+	awaitCache(t, read[appsv1.Deployment](t, p.Namespace, "orders-ingester"), read[appsv1.Deployment](t, p.Namespace, "orders-consumer"))
+	for range times {
+		if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestForeignAutoscalerIsLeftAlone(t *testing.T) {

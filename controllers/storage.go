@@ -61,22 +61,27 @@ func (r *Reconciler) readStorage(ctx context.Context, p *v1alpha1.LogPipeline) (
 // checkRoom refuses room for more consumers than can mount the claim: those
 // on other nodes would never start.
 func checkRoom(p *v1alpha1.LogPipeline, storage storageSeen) error {
-	field, most := mostConsumers(p.Spec.Consumer.Scaling)
-	if most <= 1 || !storage.singleNode() {
+	asked, remedy := moreConsumers(p.Spec.Consumer.Scaling)
+	if asked == "" || !storage.singleNode() {
 		return nil
 	}
-	return fmt.Errorf("%s is %d, but one node alone can mount PersistentVolumeClaim %q, whose access modes are %v: set it to 1, or create another LogPipeline with a claim that is ReadWriteMany",
-		field, most, storage.claimName, storage.accessModes())
+	return fmt.Errorf("%s, but one node alone can mount PersistentVolumeClaim %q, whose access modes are %v: %s, or create another LogPipeline with a claim that is ReadWriteMany",
+		asked, storage.claimName, storage.accessModes(), remedy)
 }
 
-// mostConsumers that there may be, and the field that says so.
-func mostConsumers(scaling *v1alpha1.ConsumerScalingSpec) (field string, most int32) {
+// moreConsumers says what asks for more than one, and what would not; empty
+// where nothing does.
+func moreConsumers(scaling *v1alpha1.ConsumerScalingSpec) (asked, remedy string) {
 	switch {
-	case scaling != nil && scaling.Fixed != nil:
-		return "spec.consumer.scaling.fixed.replicas", scaling.Fixed.Replicas
-	case scaling != nil && scaling.Auto != nil:
-		return "spec.consumer.scaling.auto.maxReplicas", scaling.Auto.MaxReplicas
+	case scaling == nil:
+		return "", ""
+	case scaling.External != nil:
+		return "spec.consumer.scaling.external allows any number of consumers", "set spec.consumer.scaling.fixed.replicas to 1 instead"
+	case scaling.Fixed != nil && scaling.Fixed.Replicas > 1:
+		return fmt.Sprintf("spec.consumer.scaling.fixed.replicas is %d", scaling.Fixed.Replicas), "set it to 1"
+	case scaling.Auto != nil && scaling.Auto.MaxReplicas > 1:
+		return fmt.Sprintf("spec.consumer.scaling.auto.maxReplicas is %d", scaling.Auto.MaxReplicas), "set it to 1"
 	default:
-		return "", 1
+		return "", ""
 	}
 }

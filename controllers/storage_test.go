@@ -31,17 +31,18 @@ func TestRoomForConsumersIsThatOfTheClaim(t *testing.T) {
 		scaling      *v1alpha1.ConsumerScalingSpec
 		says         string // empty: there is room
 	}{
-		"one node, nothing said":             {modes{once}, nil, nil, ""},
-		"one node, one consumer":             {modes{once}, nil, fixed(1), ""},
-		"one node, two consumers":            {modes{once}, nil, fixed(2), `spec.consumer.scaling.fixed.replicas is 2, but one node alone can mount PersistentVolumeClaim "archive", whose access modes are [ReadWriteOnce]: set it to 1`},
-		"one node, room for two":             {modes{once}, nil, auto(2), "spec.consumer.scaling.auto.maxReplicas is 2"},
-		"one node, room for one":             {modes{once}, nil, auto(1), ""},
-		"one pod, two consumers":             {modes{oncePod}, nil, fixed(2), "[ReadWriteOncePod]"},
-		"many nodes":                         {modes{many}, nil, fixed(2), ""},
-		"either":                             {modes{once, many}, nil, fixed(2), ""},
-		"one node asked, many bound":         {modes{once}, modes{once, many}, fixed(2), ""},
-		"many nodes asked, one bound":        {modes{many}, modes{once}, fixed(2), "[ReadWriteOnce]"},
-		"many nodes that may read, not more": {modes{corev1.ReadOnlyMany, once}, nil, fixed(2), "[ReadOnlyMany ReadWriteOnce]"},
+		"one node, nothing said":              {modes{once}, nil, nil, ""},
+		"one node, one consumer":              {modes{once}, nil, fixed(1), ""},
+		"one node, an autoscaler of the user": {modes{once}, nil, &v1alpha1.ConsumerScalingSpec{External: &v1alpha1.ExternalScaling{}}, `spec.consumer.scaling.external allows any number of consumers, but one node alone can mount PersistentVolumeClaim "archive", whose access modes are [ReadWriteOnce]: set spec.consumer.scaling.fixed.replicas to 1 instead`},
+		"one node, two consumers":             {modes{once}, nil, fixed(2), `spec.consumer.scaling.fixed.replicas is 2, but one node alone can mount PersistentVolumeClaim "archive", whose access modes are [ReadWriteOnce]: set it to 1`},
+		"one node, room for two":              {modes{once}, nil, auto(2), "spec.consumer.scaling.auto.maxReplicas is 2"},
+		"one node, room for one":              {modes{once}, nil, auto(1), ""},
+		"one pod, two consumers":              {modes{oncePod}, nil, fixed(2), "[ReadWriteOncePod]"},
+		"many nodes":                          {modes{many}, nil, fixed(2), ""},
+		"either":                              {modes{once, many}, nil, fixed(2), ""},
+		"one node asked, many bound":          {modes{once}, modes{once, many}, fixed(2), ""},
+		"many nodes asked, one bound":         {modes{many}, modes{once}, fixed(2), "[ReadWriteOnce]"},
+		"many nodes that may read, not more":  {modes{corev1.ReadOnlyMany, once}, nil, fixed(2), "[ReadOnlyMany ReadWriteOnce]"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

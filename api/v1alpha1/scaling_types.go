@@ -3,7 +3,7 @@ package v1alpha1
 // IngesterScalingSpec says how many ingesters run: exactly one of its fields
 // is set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.fixed) != has(self.auto)",message="ingester.scaling needs exactly one of fixed (a number of pods) and auto (between minReplicas and maxReplicas)"
+// +kubebuilder:validation:XValidation:rule="[has(self.fixed), has(self.auto), has(self.external)].filter(set, set).size() == 1",message="ingester.scaling needs exactly one of fixed (a number of pods), auto (between minReplicas and maxReplicas) and external (an autoscaler of your own)"
 type IngesterScalingSpec struct {
 	// fixed keeps a number of pods.
 	// +optional
@@ -12,12 +12,18 @@ type IngesterScalingSpec struct {
 	// auto has a HorizontalPodAutoscaler follow the queues.
 	// +optional
 	Auto *IngesterAutoScaling `json:"auto,omitempty"`
+
+	// external leaves the number of pods to an autoscaler of your own, such as
+	// a HorizontalPodAutoscaler or a KEDA ScaledObject of Deployment
+	// <name>-ingester. There are 2 until it has said otherwise.
+	// +optional
+	External *ExternalScaling `json:"external,omitempty"`
 }
 
 // ConsumerScalingSpec says how many consumers run: exactly one of its fields
 // is set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.fixed) != has(self.auto)",message="consumer.scaling needs exactly one of fixed (a number of pods) and auto (between minReplicas and maxReplicas)"
+// +kubebuilder:validation:XValidation:rule="[has(self.fixed), has(self.auto), has(self.external)].filter(set, set).size() == 1",message="consumer.scaling needs exactly one of fixed (a number of pods), auto (between minReplicas and maxReplicas) and external (an autoscaler of your own)"
 type ConsumerScalingSpec struct {
 	// fixed keeps a number of pods.
 	// +optional
@@ -26,7 +32,18 @@ type ConsumerScalingSpec struct {
 	// auto has a HorizontalPodAutoscaler follow what is not yet stored.
 	// +optional
 	Auto *ConsumerAutoScaling `json:"auto,omitempty"`
+
+	// external leaves the number of pods to an autoscaler of your own, such as
+	// a HorizontalPodAutoscaler or a KEDA ScaledObject of Deployment
+	// <name>-consumer. There is 1 until it has said otherwise.
+	// +optional
+	External *ExternalScaling `json:"external,omitempty"`
 }
+
+// ExternalScaling leaves the number of pods to an autoscaler that is not the
+// operator's. The operator writes spec.replicas of the Deployment only to
+// suspend the pipeline, and to resume it.
+type ExternalScaling struct{}
 
 // FixedScaling keeps a number of pods.
 type FixedScaling struct {

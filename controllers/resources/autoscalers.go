@@ -30,11 +30,10 @@ const (
 	defaultStabilization      = 300 // seconds
 )
 
-// ingesterAutoscaler holds the queues at a share of their bound; nil where
-// nothing is to be scaled.
-func ingesterAutoscaler(in Input, r role) *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration {
-	auto := in.Pipeline.Spec.Ingester.Scaling.Auto
-	if auto == nil || in.Pipeline.Spec.Suspend {
+// ingesterAutoscaler holds the queues at a share of their bound; nil while the
+// pipeline is suspended.
+func ingesterAutoscaler(in Input, r role, auto *v1alpha1.IngesterAutoScaling) *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration {
+	if in.Pipeline.Spec.Suspend {
 		return nil
 	}
 	bytes := QueueTargetBytes(auto, in.Configs.Ingester)
@@ -47,13 +46,12 @@ func ingesterAutoscaler(in Input, r role) *autoscalingv2ac.HorizontalPodAutoscal
 	return autoscaler(in.Pipeline, r, spec)
 }
 
-// consumerAutoscaler follows what is not yet stored; nil where nothing is to
-// be scaled. More consumers than the topic has partitions would stand idle, so
+// consumerAutoscaler follows what is not yet stored; nil while the pipeline is
+// suspended. More consumers than the topic has partitions would stand idle, so
 // that is what bounds them, and not the metric: with the HPA's tolerance, 64
 // partitions would then stick at 63 pods.
-func consumerAutoscaler(in Input, r role) *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration {
-	auto := in.Pipeline.Spec.Consumer.Scaling.Auto
-	if auto == nil || in.Pipeline.Spec.Suspend {
+func consumerAutoscaler(in Input, r role, auto *v1alpha1.ConsumerAutoScaling) *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration {
+	if in.Pipeline.Spec.Suspend {
 		return nil
 	}
 	most := auto.MaxReplicas

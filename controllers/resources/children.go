@@ -62,9 +62,12 @@ type Role struct {
 	ConfigMap      *corev1ac.ConfigMapApplyConfiguration
 	NetworkPolicy  *networkingv1ac.NetworkPolicyApplyConfiguration
 	Budget         *policyv1ac.PodDisruptionBudgetApplyConfiguration
-	// Deployment has no replicas where Autoscaler decides on them.
+	// Deployment has no replicas where an autoscaler, ours or another, decides
+	// on them.
 	Deployment *appsv1ac.DeploymentApplyConfiguration
-	Autoscaler *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration
+	// FirstReplicas are how many there are until it has.
+	FirstReplicas int32
+	Autoscaler    *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration
 }
 
 // Build returns the objects that are wanted.
@@ -91,6 +94,7 @@ func buildRole(in Input, r role, c config.Config) (Role, error) {
 		NetworkPolicy:  networkPolicy(in, r),
 		Budget:         disruptionBudget(in.Pipeline, r),
 		Deployment:     deployment(in, r, checksum(document)),
+		FirstReplicas:  r.first,
 		Autoscaler:     r.autoscaler,
 	}, nil
 }

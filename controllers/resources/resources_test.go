@@ -153,8 +153,12 @@ func TestChildren(t *testing.T) {
 		},
 		"secured": {secured, func(in *Input) { in.OperatorNamespace = "logpipeline-system" }},
 		"scaled":  {scaled, func(in *Input) { in.Server = Server{ScaleToZero: true, Tolerance: true} }},
-		"s3":      {stored("s3://bucket/prefix?region=eu-central-1"), nil},
-		"azure":   {stored("azblob://container"), nil},
+		"external": {func(s *v1alpha1.LogPipelineSpec) {
+			s.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{External: &v1alpha1.ExternalScaling{}}
+			s.Consumer.Scaling = &v1alpha1.ConsumerScalingSpec{External: &v1alpha1.ExternalScaling{}}
+		}, nil},
+		"s3":    {stored("s3://bucket/prefix?region=eu-central-1"), nil},
+		"azure": {stored("azblob://container"), nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

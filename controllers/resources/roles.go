@@ -15,8 +15,9 @@ type role struct {
 	component string // the value of the label app.kubernetes.io/component
 	command   string // of the ingester binary
 	pod       v1alpha1.PodSpec
-	// replicas is nil where the autoscaler decides.
+	// replicas is nil where an autoscaler decides, which then begins with first.
 	replicas     *int32
+	first        int32
 	autoscaler   *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration
 	strategy     *appsv1ac.DeploymentStrategyApplyConfiguration
 	graceSeconds int64
@@ -51,12 +52,12 @@ func ingesterRole(in Input) role {
 		data:         scratch(ingesterDisk(c)),
 		secrets:      ingesterSecrets(in.Pipeline),
 	}
-	var fixed *v1alpha1.FixedScaling
-	if spec.Scaling != nil {
-		fixed = spec.Scaling.Fixed
-		r.autoscaler = ingesterAutoscaler(in, r)
+	scaling := or(spec.Scaling, v1alpha1.IngesterScalingSpec{})
+	if scaling.Auto != nil {
+		r.autoscaler = ingesterAutoscaler(in, r, scaling.Auto)
 	}
-	r.replicas = replicas(in.Pipeline, fixed, r.autoscaler != nil, defaultIngesters)
+	r.replicas = replicas(in.Pipeline, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultIngesters)
+	r.first = first(r.autoscaler, defaultIngesters)
 	return r
 }
 
@@ -84,13 +85,22 @@ func consumerRole(in Input) role {
 	if store := in.Pipeline.Spec.Storage.ObjectStore; store != nil {
 		r.identity = store.ServiceAccountAnnotations
 	}
-	var fixed *v1alpha1.FixedScaling
-	if spec.Scaling != nil {
-		fixed = spec.Scaling.Fixed
-		r.autoscaler = consumerAutoscaler(in, r)
+	scaling := or(spec.Scaling, v1alpha1.ConsumerScalingSpec{})
+	if scaling.Auto != nil {
+		r.autoscaler = consumerAutoscaler(in, r, scaling.Auto)
 	}
-	r.replicas = replicas(in.Pipeline, fixed, r.autoscaler != nil, defaultConsumers)
+	r.replicas = replicas(in.Pipeline, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultConsumers)
+	r.first = first(r.autoscaler, defaultConsumers)
 	return r
+}
+
+// first is how many pods there are until an autoscaler has said otherwise: the
+// least of ours, but never 0, where it would rest.
+func first(ours *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, otherwise int32) int32 {
+	if ours == nil {
+		return otherwise
+	}
+	return max(1, *ours.Spec.MinReplicas)
 }
 
 // replicas that are wanted: none while the pipeline is suspended, and nil

@@ -132,6 +132,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: auto
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerAutoScaling
+    - name: external
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ExternalScaling
     - name: fixed
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling
@@ -233,6 +236,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: sizeLimit
       type:
         namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+- name: com.github.logpipeline.logpipeline.api.v1alpha1.ExternalScaling
+  map:
+    elementType:
+      scalar: untyped
+      list:
+        elementType:
+          namedType: __untyped_atomic_
+        elementRelationship: atomic
+      map:
+        elementType:
+          namedType: __untyped_deduced_
+        elementRelationship: separable
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling
   map:
     fields:
@@ -263,6 +278,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: auto
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.IngesterAutoScaling
+    - name: external
+      type:
+        namedType: com.github.logpipeline.logpipeline.api.v1alpha1.ExternalScaling
     - name: fixed
       type:
         namedType: com.github.logpipeline.logpipeline.api.v1alpha1.FixedScaling

@@ -18,6 +18,10 @@ limitations under the License.
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/logpipeline/logpipeline/api/v1alpha1"
+)
+
 // ConsumerScalingSpecApplyConfiguration represents a declarative configuration of the ConsumerScalingSpec type for use
 // with apply.
 //
@@ -28,6 +32,10 @@ type ConsumerScalingSpecApplyConfiguration struct {
 	Fixed *FixedScalingApplyConfiguration `json:"fixed,omitempty"`
 	// auto has a HorizontalPodAutoscaler follow what is not yet stored.
 	Auto *ConsumerAutoScalingApplyConfiguration `json:"auto,omitempty"`
+	// external leaves the number of pods to an autoscaler of your own, such as
+	// a HorizontalPodAutoscaler or a KEDA ScaledObject of Deployment
+	// <name>-consumer. There is 1 until it has said otherwise.
+	External *apiv1alpha1.ExternalScaling `json:"external,omitempty"`
 }
 
 // ConsumerScalingSpecApplyConfiguration constructs a declarative configuration of the ConsumerScalingSpec type for use with
@@ -49,5 +57,13 @@ func (b *ConsumerScalingSpecApplyConfiguration) WithFixed(value *FixedScalingApp
 // If called multiple times, the Auto field is set to the value of the last call.
 func (b *ConsumerScalingSpecApplyConfiguration) WithAuto(value *ConsumerAutoScalingApplyConfiguration) *ConsumerScalingSpecApplyConfiguration {
 	b.Auto = value
+	return b
+}
+
+// WithExternal sets the External field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the External field is set to the value of the last call.
+func (b *ConsumerScalingSpecApplyConfiguration) WithExternal(value apiv1alpha1.ExternalScaling) *ConsumerScalingSpecApplyConfiguration {
+	b.External = &value
 	return b
 }
