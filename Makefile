@@ -139,7 +139,7 @@ generate: ## Regenerate deepcopy, apply configurations, CRD, its documentation a
 	go run ./hack/apidoc
 	$(CONTROLLER_GEN) rbac:roleName=logpipeline-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 	cp config/crd/bases/*.yaml charts/logpipeline/files/crds/
-	cp config/rbac/role.yaml config/rbac/leader_election_role.yaml config/rbac/logpipeline_editor_role.yaml config/rbac/logpipeline_viewer_role.yaml charts/logpipeline/files/
+	cp config/rbac/role.yaml config/rbac/leader_election_role.yaml config/rbac/logpipeline_editor_role.yaml config/rbac/logpipeline_viewer_role.yaml config/rbac/metrics_reader_role.yaml charts/logpipeline/files/
 
 .PHONY: fmt
 fmt: ## Format the code.

@@ -48,6 +48,8 @@ type Reconciler struct {
 	// Namespace is where the operator runs, which reads the signals of the
 	// pods; empty where it is not known.
 	Namespace string
+	// Concurrency is how many pipelines are reconciled at the same time.
+	Concurrency int
 	// Now is the clock.
 	Now func() time.Time
 }

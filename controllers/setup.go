@@ -53,9 +53,11 @@ func CacheOptions(namespaces []string) cache.Options {
 
 // What keeps one pipeline that fails from holding up others.
 const (
-	concurrentReconciles = 8
-	firstRetry           = 500 * time.Millisecond
-	slowestRetry         = time.Minute
+	// DefaultConcurrency is how many pipelines are reconciled at the same time.
+	DefaultConcurrency = 8
+
+	firstRetry   = 500 * time.Millisecond
+	slowestRetry = time.Minute
 )
 
 // NewReconciler returns a reconciler on a manager's clients, whose pods run
@@ -69,6 +71,7 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 		Autoscaling: autoscaling,
 		Events:      mgr.GetEventRecorder("logpipeline"),
 		Image:       image,
+		Concurrency: DefaultConcurrency,
 		Now:         time.Now,
 	}
 }
@@ -88,7 +91,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&autoscalingv2.HorizontalPodAutoscaler{}, builder.WithPredicates(autoscalerChanged)).
 		Watches(&v1alpha1.LogPipeline{}, handler.Funcs{DeleteFunc: r.topicFreed}).
 		WithOptions(controller.Options{
-			MaxConcurrentReconciles: concurrentReconciles,
+			MaxConcurrentReconciles: r.Concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, slowestRetry),
 		}).
 		Complete(r)

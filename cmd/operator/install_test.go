@@ -37,6 +37,7 @@ func TestChartHoldsTheGeneratedFiles(t *testing.T) {
 		"config/rbac/leader_election_role.yaml":    "leader_election_role.yaml",
 		"config/rbac/logpipeline_editor_role.yaml": "logpipeline_editor_role.yaml",
 		"config/rbac/logpipeline_viewer_role.yaml": "logpipeline_viewer_role.yaml",
+		"config/rbac/metrics_reader_role.yaml":     "metrics_reader_role.yaml",
 	}
 	for source, copied := range pairs {
 		want, err := os.ReadFile(filepath.Join(root, source))
@@ -56,7 +57,7 @@ func TestChartHoldsTheGeneratedFiles(t *testing.T) {
 func TestChartAndKustomizeGiveTheSameRights(t *testing.T) {
 	chart := objects(t, template(t))
 	kustomize := objects(t, output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")))
-	for _, name := range []string{"logpipeline-operator", "logpipeline-viewer", "logpipeline-editor"} {
+	for _, name := range []string{"logpipeline-operator", "logpipeline-viewer", "logpipeline-editor", "logpipeline-metrics-reader"} {
 		a, b := decode[rbacv1.ClusterRole](t, chart, "ClusterRole", name), decode[rbacv1.ClusterRole](t, kustomize, "ClusterRole", name)
 		if diff := cmp.Diff(b.Rules, a.Rules); diff != "" || len(a.Rules) == 0 {
 			t.Errorf("ClusterRole %s: -kustomize +chart\n%s", name, diff)
@@ -79,16 +80,21 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 	}{
 		"chart": {
 			template(t),
-			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, scaling: scalingOptions{service: "logpipeline-operator"}},
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, concurrency: 8, pprofAddress: "0", metrics: metricsOptions{secure: true}, scaling: scalingOptions{service: "logpipeline-operator"}},
 		},
 		"chart with every value": {
 			template(t, "--set", "operator.replicas=2", "--set", "watchNamespaces={a,b}", "--set", "operator.logFormat=text", "--set", "metricsAPI.enabled=false",
+				"--set", "operator.maxConcurrentReconciles=20", "--set", "operator.pprof=true", "--set", "metrics.certificateSecret=x", "--set", "metrics.serviceMonitor.enabled=true",
 				"--set", "ingester.image.repository=registry.example:5000/x/ingester", "--set", "ingester.image.tag=v1.2"),
-			options{ingesterImage: "registry.example:5000/x/ingester:v1.2", logFormat: "text", leaderElect: true, namespaces: []string{"a", "b"}},
+			options{ingesterImage: "registry.example:5000/x/ingester:v1.2", logFormat: "text", leaderElect: true, namespaces: []string{"a", "b"}, concurrency: 20, pprofAddress: "127.0.0.1:6060", metrics: metricsOptions{secure: true, certificates: "/etc/logpipeline/metrics"}},
+		},
+		"chart with plain metrics": {
+			template(t, "--set", "metrics.secure=false", "--set", "metrics.certificateSecret=unused"),
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, concurrency: 8, pprofAddress: "0", scaling: scalingOptions{service: "logpipeline-operator"}},
 		},
 		"kustomize": {
 			output(t, tool(t, "kubectl"), "kustomize", filepath.Join(root, "config/default")),
-			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, scaling: scalingOptions{service: "logpipeline-operator"}},
+			options{ingesterImage: "logpipeline.local/ingester:dev", logFormat: "json", leaderElect: true, concurrency: 8, pprofAddress: "0", metrics: metricsOptions{secure: true}, scaling: scalingOptions{service: "logpipeline-operator"}},
 		},
 	}
 	for name, install := range installs {
@@ -110,9 +116,9 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			install.want.metricsAddress, install.want.probeAddress, install.want.scaling.address = ":8080", ":8081", ":6443"
+			install.want.metrics.address, install.want.probeAddress, install.want.scaling.address = ":8443", ":8081", ":6443"
 			install.want.scaling.pod, install.want.scaling.namespace = "the pod's metadata.name", "the pod's metadata.namespace"
-			if diff := cmp.Diff(install.want, got, cmp.AllowUnexported(options{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(install.want, got, cmp.AllowUnexported(options{}, metricsOptions{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
@@ -120,7 +126,7 @@ func TestInstalledArgumentsAreUnderstood(t *testing.T) {
 }
 
 func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
-	all := objects(t, template(t, "--set", "watchNamespaces={a,b}", "--set", "rbac.aggregate=false", "--set", "metricsAPI.enabled=false"))
+	all := objects(t, template(t, "--set", "watchNamespaces={a,b}", "--set", "rbac.aggregate=false", "--set", "metricsAPI.enabled=false", "--set", "metrics.secure=false"))
 	var roles []string
 	for _, object := range all {
 		switch object.GetKind() {
@@ -136,17 +142,64 @@ func TestChartForSomeNamespacesGivesNoClusterWideRights(t *testing.T) {
 	}
 }
 
-// Where an operator of some namespaces serves external metrics, which concern
-// the whole cluster, it has the rights that this takes, and no more.
-func TestMetricsAPITakesFewClusterWideRights(t *testing.T) {
-	all := objects(t, template(t, "--set", "watchNamespaces={a}"))
-	want := []rbacv1.PolicyRule{
-		{APIGroups: []string{"apiregistration.k8s.io"}, Resources: []string{"apiservices"}, ResourceNames: []string{metricsapi.APIServiceName}, Verbs: []string{"get", "patch"}},
+// Where an operator of some namespaces serves metrics, which concern the whole
+// cluster, it has the rights that this takes, and no more; and in its namespaces
+// none of these, where they would mean nothing.
+func TestMetricsTakeFewClusterWideRights(t *testing.T) {
+	asking := []rbacv1.PolicyRule{
 		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}, Verbs: []string{"create"}},
 		{APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"subjectaccessreviews"}, Verbs: []string{"create"}},
 	}
-	if diff := cmp.Diff(want, decode[rbacv1.ClusterRole](t, all, "ClusterRole", "logpipeline-operator-metrics-api").Rules); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+	publishing := rbacv1.PolicyRule{
+		APIGroups: []string{"apiregistration.k8s.io"}, Resources: []string{"apiservices"}, ResourceNames: []string{metricsapi.APIServiceName}, Verbs: []string{"get", "patch"},
+	}
+	tests := map[string]struct {
+		value string
+		want  []rbacv1.PolicyRule
+	}{
+		"both":                  {"metrics.secure=true", append([]rbacv1.PolicyRule{publishing}, asking...)},
+		"for autoscalers alone": {"metrics.secure=false", append([]rbacv1.PolicyRule{publishing}, asking...)},
+		"not for autoscalers":   {"metricsAPI.enabled=false", asking},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			all := objects(t, template(t, "--set", "watchNamespaces={a}", "--set", test.value))
+			if diff := cmp.Diff(test.want, decode[rbacv1.ClusterRole](t, all, "ClusterRole", "logpipeline-operator").Rules); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			for _, rule := range decode[rbacv1.Role](t, all, "Role", "logpipeline-operator").Rules {
+				if slices.ContainsFunc(test.want, func(r rbacv1.PolicyRule) bool { return cmp.Equal(r, rule) }) {
+					t.Errorf("Role has %v", rule)
+				}
+			}
+		})
+	}
+}
+
+func TestChartIsInOrderAndStable(t *testing.T) {
+	output(t, tool(t, "helm"), "lint", "--strict", chartPath())
+	first := template(t)
+	if diff := cmp.Diff(string(first), string(template(t))); diff != "" {
+		t.Errorf("the same values give other objects:\n%s", diff)
+	}
+	for _, object := range objects(t, first) {
+		if object.GetAnnotations()["helm.sh/hook"] != "" {
+			t.Errorf("%s %s is a hook, which only Helm runs", object.GetKind(), object.GetName())
+		}
+	}
+}
+
+func TestSeveralOperatorsAreNotDisruptedAtOnce(t *testing.T) {
+	budgets := func(replicas string) (n int) {
+		for _, object := range objects(t, template(t, "--set", "operator.replicas="+replicas)) {
+			if object.GetKind() == "PodDisruptionBudget" {
+				n++
+			}
+		}
+		return n
+	}
+	if one, two := budgets("1"), budgets("2"); one != 0 || two != 1 {
+		t.Errorf("%d budgets for one operator, which could then never be moved, and %d for two", one, two)
 	}
 }
 
@@ -187,7 +240,7 @@ func TestInstalledMetricsAPI(t *testing.T) {
 
 func TestChartWithoutMetricsAPI(t *testing.T) {
 	for _, object := range objects(t, template(t, "--set", "metricsAPI.enabled=false")) {
-		if object.GetKind() == "APIService" || object.GetKind() == "Service" || object.GetNamespace() == "kube-system" {
+		if object.GetKind() == "APIService" || object.GetKind() == "Service" && object.GetName() == "logpipeline-operator" || object.GetNamespace() == "kube-system" {
 			t.Errorf("%s %s", object.GetKind(), object.GetName())
 		}
 	}
@@ -197,6 +250,8 @@ func TestChartRefusesBadValues(t *testing.T) {
 	tests := map[string]struct{ value, says string }{
 		"replicas below 0":  {"operator.replicas=-1", "/operator/replicas"},
 		"no number":         {"operator.replicas=two", "/operator/replicas"},
+		"no reconciles":     {"operator.maxConcurrentReconciles=0", "/operator/maxConcurrentReconciles"},
+		"half secure":       {"metrics.secure=half", "/metrics/secure"},
 		"unknown value":     {"operator.replica=2", "replica"},
 		"unknown format":    {"operator.logFormat=xml", "/operator/logFormat"},
 		"pull policy":       {"operator.image.pullPolicy=Sometimes", "/operator/image/pullPolicy"},

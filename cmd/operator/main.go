@@ -11,14 +11,12 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/logpipeline/logpipeline/controllers"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
-
-// version is set by the linker.
-var version = "dev"
 
 func main() {
 	options, err := parseOptions(os.Args[1:], os.Getenv, os.Stderr)
@@ -29,7 +27,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(2)
 	case options.version:
-		fmt.Println(version)
+		fmt.Println(currentBuild())
 		return
 	}
 	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
@@ -43,6 +41,8 @@ func run(ctx context.Context, options options) error {
 	logger := options.logger(os.Stderr)
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
+	build := currentBuild()
+	logger.Info("starting", "version", build.version, "commit", build.commit, "go", build.compiler, "ingesterImage", options.ingesterImage, "namespaces", options.namespaces)
 	cluster, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
@@ -56,11 +56,10 @@ func run(ctx context.Context, options options) error {
 	if err := addControllers(ctx, mgr, pool, options); err != nil {
 		return err
 	}
-	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	err = errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", cachesSynced(mgr)), metrics.Registry.Register(build.info()))
 	if err != nil {
-		return fmt.Errorf("add probes: %w", err)
+		return fmt.Errorf("add probes and metrics: %w", err)
 	}
-	logger.Info("starting", "version", version, "ingesterImage", options.ingesterImage, "namespaces", options.namespaces)
 	return mgr.Start(ctx)
 }
 
@@ -73,7 +72,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, pool *topics.Pool, op
 		return err
 	}
 	reconciler := controllers.NewReconciler(mgr, pool, autoscaling, options.ingesterImage)
-	reconciler.Namespace = options.scaling.namespace
+	reconciler.Namespace, reconciler.Concurrency = options.scaling.namespace, options.concurrency
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err
 	}

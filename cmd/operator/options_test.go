@@ -20,15 +20,15 @@ func TestParseOptions(t *testing.T) {
 	}{
 		"image from the environment": {
 			nil, "registry/ingester:1",
-			options{ingesterImage: "registry/ingester:1", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text", scaling: scalingOptions{address: ":6443"}},
+			options{ingesterImage: "registry/ingester:1", metrics: metricsOptions{address: ":8443", secure: true}, probeAddress: ":8081", pprofAddress: "0", concurrency: 8, logFormat: "text", scaling: scalingOptions{address: ":6443"}},
 		},
 		"flag over environment": {
 			[]string{"--ingester-image=registry/ingester:2"}, "registry/ingester:1",
-			options{ingesterImage: "registry/ingester:2", metricsAddress: ":8080", probeAddress: ":8081", logFormat: "text", scaling: scalingOptions{address: ":6443"}},
+			options{ingesterImage: "registry/ingester:2", metrics: metricsOptions{address: ":8443", secure: true}, probeAddress: ":8081", pprofAddress: "0", concurrency: 8, logFormat: "text", scaling: scalingOptions{address: ":6443"}},
 		},
 		"everything": {
-			[]string{"--metrics-bind-address=0", "--health-probe-bind-address=:1", "--leader-elect", "--watch-namespaces=a, b", "--log-format=json", "--metrics-api-bind-address=:2"}, "i",
-			options{ingesterImage: "i", metricsAddress: "0", probeAddress: ":1", leaderElect: true, namespaces: []string{"a", "b"}, logFormat: "json", scaling: scalingOptions{address: ":2"}},
+			[]string{"--metrics-bind-address=0", "--health-probe-bind-address=:1", "--leader-elect", "--watch-namespaces=a, b", "--log-format=json", "--metrics-api-bind-address=:2", "--metrics-secure=false", "--max-concurrent-reconciles=3", "--pprof-bind-address=127.0.0.1:6060"}, "i",
+			options{ingesterImage: "i", metrics: metricsOptions{address: "0"}, probeAddress: ":1", pprofAddress: "127.0.0.1:6060", concurrency: 3, leaderElect: true, namespaces: []string{"a", "b"}, logFormat: "json", scaling: scalingOptions{address: ":2"}},
 		},
 	}
 	for name, test := range tests {
@@ -37,7 +37,7 @@ func TestParseOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{}, metricsOptions{}, scalingOptions{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
@@ -52,6 +52,9 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"no image":        {nil, "INGESTER_IMAGE"},
 		"log format":      {[]string{"--ingester-image=i", "--log-format=xml"}, `--log-format is "xml": choose text or json`},
 		"stray argument":  {[]string{"--ingester-image=i", "run"}, `unexpected argument "run"`},
+		"no reconciles":   {[]string{"--ingester-image=i", "--max-concurrent-reconciles=0"}, "--max-concurrent-reconciles is 0: choose 1 to 100"},
+		"many reconciles": {[]string{"--ingester-image=i", "--max-concurrent-reconciles=101"}, "--max-concurrent-reconciles is 101"},
+		"useless folder":  {[]string{"--ingester-image=i", "--metrics-secure=false", "--metrics-certificate-dir=/x"}, "--metrics-secure is false: leave one of them out"},
 		"unknown flag":    {[]string{"--no-such-flag"}, "no-such-flag"},
 		"value of a bool": {[]string{"--leader-elect=often"}, "leader-elect"},
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
@@ -66,7 +64,6 @@ func addScaling(ctx context.Context, mgr ctrl.Manager, reconciler *controllers.R
 	err := errors.Join(
 		mgr.Add(scaling.NewCollector(reconciler.Targets(), store, logger)),
 		mgr.Add(controllers.NewObserver(mgr.GetClient(), store, logger)),
-		mgr.AddReadyzCheck("caches", cachesSynced(mgr)),
 		metrics.Registry.Register(metricsapi.NewGauges(store)),
 	)
 	if err != nil {
@@ -99,19 +96,4 @@ func addMetricsAPI(ctx context.Context, mgr ctrl.Manager, store *scaling.Store, 
 		return errors.Join(err, listener.Close())
 	}
 	return errors.Join(mgr.Add(server), mgr.AddReadyzCheck("metrics-api", server.Ready))
-}
-
-// syncTimeout is shorter than a probe waits.
-const syncTimeout = 500 * time.Millisecond
-
-// cachesSynced fails until what has been asked of the cache is there.
-func cachesSynced(mgr ctrl.Manager) func(*http.Request) error {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), syncTimeout)
-		defer cancel()
-		if !mgr.GetCache().WaitForCacheSync(ctx) {
-			return errors.New("the cache is not filled yet")
-		}
-		return nil
-	}
 }
