@@ -12,7 +12,6 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/http1"
 	"github.com/logpipeline/logpipeline/ingester/httpapi"
 	"github.com/logpipeline/logpipeline/ingester/journal"
-	"github.com/logpipeline/logpipeline/ingester/mounted"
 	"github.com/logpipeline/logpipeline/ingester/queue"
 )
 
@@ -40,7 +39,7 @@ func (p *process) direct(ctx context.Context) error {
 func (p *process) openDirect(ctx context.Context) (*direct, error) {
 	d := &direct{intake: intake{
 		drainConfig: p.cfg.Drain, logger: p.logger, admin: p.admin,
-		files: mounted.New(p.logger, p.registry),
+		files: p.files,
 		queue: queue.New(int64(p.cfg.Queue.MaxBytes), p.registry),
 	}}
 	var err error

@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/ingester/mounted"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,6 +25,7 @@ type process struct {
 	logger   *slog.Logger
 	registry *prometheus.Registry
 	admin    *admin
+	files    *mounted.Watcher
 }
 
 // Run runs a role until ctx ends, drains it, and returns. It returns nil only
@@ -31,6 +34,7 @@ type process struct {
 // could not go on. The configuration must be valid for the role.
 func Run(ctx context.Context, role config.Role, cfg config.Config, version string, logger *slog.Logger) error {
 	p := &process{cfg: cfg, logger: logger, registry: newRegistry(version)}
+	p.files = mounted.New(logger, p.registry)
 	admin, err := openAdmin(ctx, cfg.AdminListen, p.registry, logger, directions(role, cfg)...)
 	if err != nil {
 		return err
@@ -60,7 +64,10 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 // serve: Kafka client, then the intake; stopped in reverse.
 func (p *process) serve(ctx context.Context) error {
 	boundMemory(p.cfg.Queue.MaxBytes, memoryBeside)
-	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
+	client, err := kafka.Open(p.cfg.Kafka, p.files, p.writtenTopics()...)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
 	intake, err := p.openIntake(ctx, client)
 	if err != nil {
@@ -100,8 +107,12 @@ func boundMemory(buffers, beside config.Bytes) {
 // before it returns.
 func (p *process) consume(ctx context.Context) error {
 	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes, memoryBesideFetches)
-	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
+	client, err := kafka.Open(p.cfg.Kafka, p.files, p.writtenTopics()...)
+	if err != nil {
+		return err
+	}
 	defer client.Close()
+	defer p.watchFiles(ctx)()
 	consumer, err := p.openConsumer(ctx, client, nil)
 	if err != nil {
 		return unlessStopped(ctx, err)
@@ -110,6 +121,18 @@ func (p *process) consume(ctx context.Context) error {
 	p.tell(nil, consumer)
 	p.admin.ready()
 	return consumer.Run(ctx)
+}
+
+// watchFiles keeps what was read of mounted files up to date until stop, which
+// waits for the end of it. The drain needs them, too.
+func (p *process) watchFiles(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { p.files.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // unlessStopped is nil for who was told to stop before it had begun: nothing is

@@ -51,7 +51,7 @@ type intake struct {
 func (p *process) openIntake(ctx context.Context, client *kafka.Client) (*intake, error) {
 	i := &intake{
 		drainConfig: p.cfg.Drain, logger: p.logger, admin: p.admin,
-		files: mounted.New(p.logger, p.registry),
+		files: p.files,
 		queue: queue.New(int64(p.cfg.Queue.MaxBytes), p.registry),
 	}
 	err := p.openDelivery(i, client)

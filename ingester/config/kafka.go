@@ -18,7 +18,7 @@ type Kafka struct {
 }
 
 // KafkaTLS encrypts the connections to the brokers. The files are read again
-// when they change; connections that are open go on as they are.
+// when they change; connections that are open are replaced then.
 type KafkaTLS struct {
 	// Enabled encrypts them, over TLS 1.2 or later; otherwise they are plain
 	// text.
@@ -36,7 +36,7 @@ type KafkaTLS struct {
 }
 
 // KafkaSASL authenticates the client to the brokers by name and password. The
-// files are read again when they change.
+// files are read again when they change; connections that are open are replaced then.
 type KafkaSASL struct {
 	// Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty means that the
 	// client isn't authenticated so.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -30,31 +32,34 @@ type Credentials struct {
 // it is called; those of one directory of one generation.
 func FileCredentials(cfg config.Kafka) func() (Credentials, error) {
 	return func() (Credentials, error) {
-		var c Credentials
-		var username, password []byte
-		wanted := []struct {
-			path string
-			into *[]byte
-		}{
-			{cfg.TLS.CAFile, &c.CA}, {cfg.TLS.CertFile, &c.Cert}, {cfg.TLS.KeyFile, &c.Key},
-			{cfg.SASL.UsernameFile, &username}, {cfg.SASL.PasswordFile, &password},
-		}
-		var paths []string
-		var into []*[]byte
-		for _, w := range wanted {
-			if w.path != "" {
-				paths, into = append(paths, w.path), append(into, w.into)
-			}
-		}
-		files, err := mounted.Read(paths...)
+		files, err := mounted.Read(credentialFiles(cfg)...)
 		if err != nil {
 			return Credentials{}, err
 		}
-		for i, file := range files {
-			*into[i] = file.Content
+		return credentialsOf(cfg, files), nil
+	}
+}
+
+// credentialFiles are the paths of the files that cfg names.
+func credentialFiles(cfg config.Kafka) []string {
+	return slices.DeleteFunc([]string{
+		cfg.TLS.CAFile, cfg.TLS.CertFile, cfg.TLS.KeyFile, cfg.SASL.UsernameFile, cfg.SASL.PasswordFile,
+	}, func(path string) bool { return path == "" })
+}
+
+// credentialsOf sorts out what was read of them.
+func credentialsOf(cfg config.Kafka, files []mounted.File) Credentials {
+	content := func(path string) []byte {
+		for _, file := range files {
+			if path != "" && file.Path == filepath.Clean(path) {
+				return file.Content
+			}
 		}
-		c.Username, c.Password = withoutLineEnd(username), withoutLineEnd(password)
-		return c, nil
+		return nil
+	}
+	return Credentials{
+		CA: content(cfg.TLS.CAFile), Cert: content(cfg.TLS.CertFile), Key: content(cfg.TLS.KeyFile),
+		Username: withoutLineEnd(content(cfg.SASL.UsernameFile)), Password: withoutLineEnd(content(cfg.SASL.PasswordFile)),
 	}
 }
 
