@@ -34,11 +34,13 @@ const (
 // wanted. Partitions are not divisible: with 12 of them, 5 consumers are no
 // faster than 4, and 6 are wanted instead.
 //
+// Nobody is wanted once nothing is left and nothing has come since the last
+// look; how long that has to last is the autoscaler's stabilization window.
 // While nobody has been seen to be busy, nobody knows what a consumer drains,
 // and those that there are keep up: as many are wanted, and one at least while
 // there is anything to do.
 func WantedConsumers(b Backlog) float64 {
-	if b.Records <= 0 && b.Arrival < 1e-3 {
+	if b.Records <= 0 && !b.Busy {
 		return 0
 	}
 	if b.DrainPerPod <= 0 {

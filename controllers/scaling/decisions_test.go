@@ -18,13 +18,17 @@ var start = time.Unix(1e9, 0)
 func at(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 
 func TestWantedConsumers(t *testing.T) {
-	rates := func(arrival, perPod float64) Rates { return Rates{Arrival: arrival, DrainPerPod: perPod} }
+	rates := func(arrival, perPod float64) Rates {
+		return Rates{Arrival: arrival, DrainPerPod: perPod, Busy: arrival > 0}
+	}
 	cases := []struct {
 		name string
 		b    Backlog
 		want float64
 	}{
-		{"idle", Backlog{Rates: rates(0, 100), Partitions: 12, Pods: 3}, 0},
+		{"idle", Backlog{Rates: Rates{DrainPerPod: 100}, Partitions: 12, Pods: 3}, 0},
+		{"idle, though the smoothed rate remembers more", Backlog{Rates: Rates{Arrival: 40, DrainPerPod: 100}, Partitions: 12, Pods: 3}, 0},
+		{"all is stored of what still comes", Backlog{Rates: Rates{DrainPerPod: 100, Busy: true}, Partitions: 12, Pods: 3}, 1},
 		{"a trickle", Backlog{Rates: rates(1, 100), Partitions: 12}, 1},
 		{"something is left", Backlog{Records: 1, Rates: rates(0, 100), Partitions: 12}, 1},
 		{"asleep, and nobody knows what one drains", Backlog{Records: 1e6, Rates: rates(500, 0), Partitions: 12}, 1},

@@ -16,6 +16,9 @@ type Rates struct {
 	// DrainPerPod is what one consumer drains while it has enough to do; 0
 	// until one had.
 	DrainPerPod float64
+	// Busy says that records have arrived since the reading before; Arrival,
+	// which is smoothed, takes minutes to come down to nothing.
+	Busy bool
 }
 
 // TimeLeft is how long the lag takes to go at these rates; it isn't known when
@@ -78,6 +81,7 @@ func (m *RateMeter) Observe(r lag.Reading) Rates {
 		m.followArrival(float64(ends-m.ends), elapsed)
 		follow(&m.rates.Drain, float64(max(0, done-m.done)), elapsed, drainFollows)
 	}
+	m.rates.Busy = !m.at.IsZero() && ends > m.ends
 	m.topic, m.at, m.ends, m.done = r.TopicID, r.At, ends, done
 	return m.rates
 }
