@@ -46,22 +46,28 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
 	  go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
-	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector
+	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector ./test/e2e/timeline
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -timeout 10m ./test/kill
 	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
 	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./controllers/metricsapi/... ./cmd/operator/... ./hack/prunecrd/...
 	go test -count=1 ./test/house # it reads the tree, which no cache of results knows
 	go -C hack/images test ./...
 
+# What the end-to-end tests are told of the cluster.
+E2E = KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" KAFKA_CLUSTER_BOOTSTRAP="$$(hack/demo/broker address)" \
+	COMPONENT_LOGS="$$($(CLUSTER_TOOL) logs-dir)" HELM=$(HELM) KUBECTL=$(BIN)/kubectl SCALING_OUTPUT=$(BUILD)/e2e \
+	OPERATOR_IMAGE=$(IMAGES)/operator:$(image_tag) INGESTER_IMAGE=$(IMAGES)/ingester:$(image_tag)
+
 .PHONY: e2e
-e2e: broker-for-cluster images helm ## The demo's path as a test on the local cluster.
-	KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" KAFKA_CLUSTER_BOOTSTRAP="$$(hack/demo/broker address)" \
-	COMPONENT_LOGS="$$($(CLUSTER_TOOL) logs-dir)" HELM=$(HELM) KUBECTL=$(BIN)/kubectl \
-	OPERATOR_IMAGE=$(IMAGES)/operator:$(image_tag) INGESTER_IMAGE=$(IMAGES)/ingester:$(image_tag) \
-	  go test -tags e2e -count 1 -timeout 15m -v ./test/e2e/...
+e2e: broker-for-cluster images helm ## The demo's path, and scaling in its short form, as tests on the local cluster.
+	$(E2E) go test -tags e2e -count 1 -timeout 15m -v ./test/e2e
+
+.PHONY: e2e-scaling
+e2e-scaling: broker-for-cluster images helm ## Scaling in full on the local cluster, with CSV files and plots in $(BUILD)/e2e.
+	$(E2E) SCALING=full go test -tags e2e -count 1 -timeout 40m -v -run TestScaling ./test/e2e
 
 .PHONY: test-full
-test-full: test e2e ## All of that, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+test-full: test e2e e2e-scaling ## All of that, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
 	KILLS=200 KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -count 1 -timeout 40m -v ./test/kill
 	$(MAKE) bench-backlog
 	$(MAKE) bench-outage FLAGS="--away 5m"

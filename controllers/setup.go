@@ -69,7 +69,7 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 		Live:        mgr.GetAPIReader(),
 		Topics:      pool,
 		Autoscaling: autoscaling,
-		Events:      loggedEvents{mgr.GetEventRecorder("logpipeline"), mgr.GetLogger().WithName("logpipeline")},
+		Events:      mgr.GetEventRecorder("logpipeline"),
 		Image:       image,
 		Concurrency: DefaultConcurrency,
 		Now:         time.Now,

@@ -86,7 +86,7 @@ func TestMainJob(t *testing.T) {
 	within(t, time.Minute, "uninstall the operator", e.cluster.Uninstall)
 }
 
-func (e environment) installOperator(t *testing.T) {
+func (e environment) installOperator(t *testing.T, values ...string) {
 	t.Helper()
 	within(t, time.Minute, "prepare the namespace", func(ctx context.Context) error { return e.cluster.EnsureNamespace(ctx, e.pipeline) })
 	within(t, time.Minute, "reach the brokers from a pod", func(ctx context.Context) error {
@@ -94,7 +94,7 @@ func (e environment) installOperator(t *testing.T) {
 		return err
 	})
 	within(t, 3*time.Minute, "install the operator", func(ctx context.Context) error {
-		return e.cluster.Install(ctx, "../../charts/logpipeline", e.images)
+		return e.cluster.Install(ctx, "../../charts/logpipeline", e.images, values...)
 	})
 }
 

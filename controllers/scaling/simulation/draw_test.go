@@ -41,11 +41,3 @@ func TestDrawings(t *testing.T) {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }
-
-func TestRoundUp(t *testing.T) {
-	for v, want := range map[float64]float64{0: 1, 1: 1, 7: 8, 24: 30, 60: 60, 81_000: 100_000, 0.5: 1} {
-		if got := roundUp(v); got != want {
-			t.Errorf("roundUp(%v) = %v, want %v", v, got, want)
-		}
-	}
-}

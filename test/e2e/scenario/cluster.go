@@ -44,9 +44,9 @@ func run(ctx context.Context, stdin, program string, arguments ...string) (strin
 	return stdout.String(), nil
 }
 
-// eventually calls the check every half second until it returns nil, and
+// Eventually calls the check every half second until it returns nil, and
 // returns its last error when the context ends first.
-func eventually(ctx context.Context, check func() error) error {
+func Eventually(ctx context.Context, check func() error) error {
 	for {
 		err := check()
 		if err == nil {

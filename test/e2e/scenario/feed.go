@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 )
 
@@ -24,9 +23,8 @@ type Fed struct {
 	Receipts []string
 }
 
-// Shipper follows log files of JSON lines and posts their lines as NDJSON. A
-// definite refusal (429, 503) is tried again; any other answer but 200 ends
-// the feed, for a scenario's counts have to match to the record.
+// Shipper follows log files of JSON lines and posts their lines as NDJSON. An
+// outcome in doubt ends the feed.
 type Shipper struct {
 	URL          string // of POST /logs
 	BatchRecords int
@@ -100,9 +98,14 @@ func (s *Shipper) shipFile(ctx context.Context, f *follower) error {
 		if records == 0 {
 			return nil
 		}
-		if err := s.post(ctx, body, records); err != nil {
+		receipt, refused, err := post(ctx, http.DefaultClient, s.URL, body, records)
+		s.fed.Refused += refused
+		if err != nil {
 			return err
 		}
+		s.fed.Requests++
+		s.fed.Records += int64(records)
+		s.fed.Receipts = append(s.fed.Receipts, receipt)
 	}
 }
 
@@ -128,52 +131,4 @@ func (s *Shipper) nextBatch(f *follower) (body []byte, records int, err error) {
 		f.rest = f.rest[:0]
 	}
 	return body, records, nil
-}
-
-func (s *Shipper) post(ctx context.Context, body []byte, records int) error {
-	for {
-		status, retryAfter, answer, err := s.send(ctx, body)
-		if err != nil {
-			return err
-		}
-		switch status {
-		case http.StatusOK:
-			var receipt struct{ Records int }
-			if err := json.Unmarshal(answer, &receipt); err != nil {
-				return fmt.Errorf("read receipt %q: %w", answer, err)
-			}
-			if receipt.Records != records {
-				return fmt.Errorf("receipt says %d records, sent %d: %s", receipt.Records, records, answer)
-			}
-			s.fed.Requests++
-			s.fed.Records += int64(records)
-			s.fed.Receipts = append(s.fed.Receipts, string(bytes.TrimSpace(answer)))
-			return nil
-		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-			s.fed.Refused++
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(retryAfter):
-			}
-		default:
-			return fmt.Errorf("post %s: status %d: %s", s.URL, status, answer)
-		}
-	}
-}
-
-func (s *Shipper) send(ctx context.Context, body []byte) (status int, retryAfter time.Duration, answer []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	request.Header.Set("Content-Type", "application/x-ndjson")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err = io.ReadAll(response.Body)
-	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-	return response.StatusCode, time.Duration(max(seconds, 1)) * time.Second, answer, err
 }

@@ -57,6 +57,12 @@ func (c Cluster) Start(ctx context.Context, p Pipeline) error {
 	if err := c.Apply(ctx, p.Manifest()); err != nil {
 		return err
 	}
+	return c.AwaitReady(ctx, p)
+}
+
+// AwaitReady waits until the pipeline is Ready; the error says what it is
+// instead.
+func (c Cluster) AwaitReady(ctx context.Context, p Pipeline) error {
 	_, err := c.Run(ctx, "wait", "--for=condition=Ready", "logpipeline/"+p.Name, "-n", p.Namespace, "--timeout=2m")
 	if err != nil {
 		conditions, _ := c.Run(ctx, "get", "logpipeline", p.Name, "-n", p.Namespace, "-o", "jsonpath={.status.conditions}")
@@ -70,7 +76,7 @@ func (c Cluster) Delete(ctx context.Context, p Pipeline) error {
 	if _, err := c.Run(ctx, "delete", "logpipeline", p.Name, "-n", p.Namespace, "--wait", "--timeout=2m"); err != nil {
 		return err
 	}
-	return eventually(ctx, func() error {
+	return Eventually(ctx, func() error {
 		left, err := c.Run(ctx, "get", "deployments,services,configmaps,serviceaccounts,pods", "-n", p.Namespace,
 			"-l", "app.kubernetes.io/instance="+p.Name, "-o", "name")
 		if err != nil {
