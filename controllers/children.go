@@ -84,7 +84,11 @@ func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.R
 		if err := r.handOver(ctx, p.pipeline, want); err != nil {
 			return err
 		}
-		seen.changed, err = apply(ctx, r, p.pipeline, want.Deployment, &appsv1.Deployment{}, appsv1ac.ExtractDeployment)
+		live, replicas := &appsv1.Deployment{}, want.Deployment.Spec.Replicas
+		seen.changed, err = apply(ctx, r, p.pipeline, want.Deployment, live, appsv1ac.ExtractDeployment)
+		if seen.changed && err == nil {
+			r.takenBack(p.pipeline, live, replicas)
+		}
 		return err
 	}}
 	steps := []step{

@@ -41,7 +41,17 @@ func (r *Reconciler) handOver(ctx context.Context, owner *v1alpha1.LogPipeline, 
 	if err := r.Client.Apply(ctx, between, client.FieldOwner(handOverManager), client.ForceOwnership); err != nil {
 		return fmt.Errorf("hand over the replicas of Deployment %q: %w", *want.Deployment.GetName(), err)
 	}
+	r.replicasHandedOver(owner, *want.Deployment.GetName(), replicas)
 	return nil
+}
+
+// takenBack tells of a Deployment whose replicas were somebody else's, as live
+// says it was, and are now applied by the operator; that a suspended one has
+// none is told otherwise.
+func (r *Reconciler) takenBack(p *v1alpha1.LogPipeline, live *appsv1.Deployment, replicas *int32) {
+	if replicas != nil && !p.Spec.Suspend && live.UID != "" && !holdsReplicas(live) {
+		r.replicasTakenBack(p, live.Name, *replicas)
+	}
 }
 
 // replicasHeld tells whether the operator owns the replicas, and how many they

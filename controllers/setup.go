@@ -69,7 +69,7 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 		Live:        mgr.GetAPIReader(),
 		Topics:      pool,
 		Autoscaling: autoscaling,
-		Events:      mgr.GetEventRecorder("logpipeline"),
+		Events:      loggedEvents{mgr.GetEventRecorder("logpipeline"), mgr.GetLogger().WithName("logpipeline")},
 		Image:       image,
 		Concurrency: DefaultConcurrency,
 		Now:         time.Now,

@@ -29,6 +29,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, p *pass) error {
 	if err := r.Client.Status().Patch(ctx, after, patch); err != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
+	r.tell(p.pipeline, status)
 	return nil
 }
 
@@ -154,15 +155,8 @@ func removeUntrue(conditions *[]metav1.Condition, types ...string) {
 }
 
 func condition(conditionType string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
-	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: truncate(message)}
+	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: cut(message, messageLimit)}
 }
 
 // messageLimit is what the API server takes in a condition's message.
 const messageLimit = 32768
-
-func truncate(message string) string {
-	if len(message) <= messageLimit {
-		return message
-	}
-	return message[:messageLimit]
-}

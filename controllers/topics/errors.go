@@ -65,7 +65,7 @@ type attempt struct{ doing, right, topic string }
 // failed classifies what the brokers answered, or that they did not, and adds
 // the remedy.
 func (a attempt) failed(err error) error {
-	doing := fmt.Sprintf("%s %q", a.doing, a.topic)
+	doing, err := fmt.Sprintf("%s %q", a.doing, a.topic), kafka.WithoutMethod(err)
 	code, answered := errors.AsType[kafkago.Error](err)
 	if !answered {
 		return unanswered(doing, err, true)
@@ -89,7 +89,7 @@ func (a attempt) failed(err error) error {
 // ends means little once the brokers have answered on others; before that it is
 // their way to say no.
 func unanswered(doing string, err error, answeredBefore bool) error {
-	err = fmt.Errorf("%s: %w", doing, err)
+	err = fmt.Errorf("%s: %w", doing, kafka.WithoutMethod(err))
 	switch {
 	case kafka.CertificateRejected(err):
 		return &Error{CertificateRejected, fmt.Errorf("%w; check the certificates that kafka.security and kafka.adminSecurity name", err)}

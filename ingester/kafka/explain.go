@@ -11,13 +11,17 @@ import (
 // Explain makes an error of Admin's methods one of ours: without the method's
 // name, and with what a connection that just ended is likely to mean. It wraps
 // what err wraps, and nil stays nil.
-func (c *Client) Explain(err error) error {
+func (c *Client) Explain(err error) error { return c.hint(WithoutMethod(err)) }
+
+// WithoutMethod takes the name of a method of kafka-go's client, which begins
+// the messages of that client, from an error. It means nothing to who reads it.
+func WithoutMethod(err error) error {
 	if err != nil && strings.HasPrefix(err.Error(), "kafka.(*Client).") {
 		if inner := errors.Unwrap(err); inner != nil {
-			err = inner
+			return inner
 		}
 	}
-	return c.hint(err)
+	return err
 }
 
 // hint adds why a listener may have ended a connection without a word. It means
