@@ -108,12 +108,13 @@ func (c *Cluster) look(ctx context.Context, desired Desired, notBefore time.Time
 			return seen, err
 		}
 		if leads {
-			c.lead(ctx, r)
-		}
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			return description{}, c.failed("describe topics", ctx.Err())
+			c.lead(ctx, r) // whose error says more than that ctx has ended
+		} else {
+			select {
+			case <-r.done:
+			case <-ctx.Done():
+				return description{}, c.failed("describe topics", ctx.Err())
+			}
 		}
 		if r.err != nil && (!r.abandoned || ctx.Err() != nil) {
 			return description{}, r.err

@@ -1,6 +1,7 @@
 package topics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (c *Cluster) requestCreation(ctx context.Context, desired Desired) error {
 	request := &creation{Request: createtopics.Request{
 		Topics: []createtopics.RequestTopic{{
 			Name:              desired.Name,
-			NumPartitions:     orBrokers(desired.Partitions),
+			NumPartitions:     orBrokers(cmp.Or(desired.Partitions, desired.NewPartitions)),
 			ReplicationFactor: int16(orBrokers(desired.ReplicationFactor)),
 			Configs:           newTopicConfig(desired),
 		}},

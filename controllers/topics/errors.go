@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"regexp"
 	"syscall"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -89,7 +90,7 @@ func (a attempt) failed(err error) error {
 // ends means little once the brokers have answered on others; before that it is
 // their way to say no.
 func unanswered(doing string, err error, answeredBefore bool) error {
-	err = fmt.Errorf("%s: %w", doing, kafka.WithoutMethod(err))
+	err = fmt.Errorf("%s: %w", doing, &steadyError{kafka.WithoutMethod(err)})
 	switch {
 	case kafka.CertificateRejected(err):
 		return &Error{CertificateRejected, fmt.Errorf("%w; check the certificates that kafka.security and kafka.adminSecurity name", err)}
@@ -101,6 +102,22 @@ func unanswered(doing string, err error, answeredBefore bool) error {
 		return &Error{Unreachable, fmt.Errorf("%w; check kafka.bootstrapServers and the brokers", err)}
 	}
 }
+
+// steadyError says the same each time that it occurs, so that a status which
+// quotes it is not written anew for that: it leaves out which port a connection
+// happened to have, and when a certificate was looked at.
+type steadyError struct{ err error }
+
+var (
+	ownAddress  = regexp.MustCompile(`\b(read|write) (tcp|udp) \S+->`)
+	currentTime = regexp.MustCompile(`\bcurrent time \S+ is `)
+)
+
+func (e *steadyError) Error() string {
+	return currentTime.ReplaceAllString(ownAddress.ReplaceAllString(e.err.Error(), "$1 $2 "), "it is ")
+}
+
+func (e *steadyError) Unwrap() error { return e.err }
 
 func noTLS(err error) bool {
 	var record tls.RecordHeaderError

@@ -22,8 +22,11 @@ type Desired struct {
 	// Managed topics are created and changed; others are only looked at.
 	Managed bool
 	// Partitions that a new topic gets and that an older one grows to; 0
-	// leaves them to the brokers.
+	// leaves an older one as it is and a new one to NewPartitions or, where
+	// that is 0 as well, to the brokers.
 	Partitions int32
+	// NewPartitions are what a new topic gets where Partitions is 0.
+	NewPartitions int32
 	// ReplicationFactor of a new topic; 0 leaves it to the brokers.
 	ReplicationFactor int32
 	// Config holds the only keys that are altered.
