@@ -67,7 +67,8 @@ e2e-scaling: broker-for-cluster images helm ## Scaling in full on the local clus
 	$(E2E) SCALING=full go test -tags e2e -count 1 -timeout 40m -v -run TestScaling ./test/e2e
 
 .PHONY: test-full
-test-full: test e2e e2e-scaling ## All of that, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+test-full: test e2e e2e-scaling ## All of that, 1,000 mutations, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+	MUTATIONS=1000 KUBEBUILDER_ASSETS=$(BIN) go test -count 1 -timeout 60m -v -run TestMutations ./controllers
 	KILLS=200 KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -count 1 -timeout 40m -v ./test/kill
 	$(MAKE) bench-backlog
 	$(MAKE) bench-outage FLAGS="--away 5m"

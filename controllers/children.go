@@ -74,8 +74,9 @@ func (r *Reconciler) steps(p *pass, want resources.Children) []step {
 	return append(steps, r.roleSteps(p, consumer, v1alpha1.ConditionConsumerAvailable, want.Consumer, &p.children.consumer)...)
 }
 
-// roleSteps have a pod never wait for what it refers to, and an autoscaler
-// never meet a Deployment whose replicas are somebody else's: it comes after
+// roleSteps have a pod never wait for what it refers to, nor read at a restart
+// the configuration of a spec of which the API server has refused a part before
+// the Deployment, and an autoscaler never meet a Deployment whose replicas are somebody else's: it comes after
 // the Deployment, and goes before it.
 func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.Role, seen *deploymentSeen) []step {
 	autoscaler := step{v1alpha1.ConditionAutoscalingActive,
@@ -93,9 +94,9 @@ func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.R
 	}}
 	steps := []step{
 		{available, ensure(r, p, name, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount)},
-		{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)},
 		{available, ensure(r, p, name, want.NetworkPolicy, &networkingv1.NetworkPolicy{}, networkingv1ac.ExtractNetworkPolicy)},
 		{available, ensure(r, p, name, want.Budget, &policyv1.PodDisruptionBudget{}, policyv1ac.ExtractPodDisruptionBudget)},
+		{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)},
 	}
 	if want.Autoscaler == nil {
 		return append(steps, autoscaler, deployment)

@@ -56,10 +56,12 @@ type Reconciler struct {
 
 // How long until a pipeline is looked at again when nothing has called for
 // it: to find brokers that are gone, a topic that others have changed, and
-// storage that is not there yet.
+// storage that is not there yet. What is invalid is so until the spec changes,
+// or the API server does.
 const (
 	resyncEvery       = time.Minute
 	storageCheckEvery = 10 * time.Second
+	invalidCheckEvery = 10 * time.Minute
 )
 
 // pass is one reconcile of one pipeline: what it has learnt so far.
@@ -129,6 +131,8 @@ func (p *pass) result() (ctrl.Result, error) {
 	switch {
 	case p.failure != nil && !p.failure.stalled:
 		return ctrl.Result{}, p.failure
+	case p.failure != nil && p.failure.reason == v1alpha1.ReasonInvalidSpec:
+		return ctrl.Result{RequeueAfter: invalidCheckEvery}, nil
 	case p.failure == nil && !p.storage.ready():
 		return ctrl.Result{RequeueAfter: storageCheckEvery}, nil
 	default:

@@ -82,11 +82,11 @@ func desiredDeadLetter(p *v1alpha1.LogPipeline, c config.Config) *topics.Desired
 		return nil
 	}
 	desired := &topics.Desired{
-		Name:         c.DeadLetter.Topic,
-		Managed:      spec.Management != v1alpha1.TopicExisting,
-		Partitions:   deadLetterPartitions,
-		MessageBytes: c.TopicMaxMessageBytes() + deadLetterHeaderBytes,
-		Config:       map[string]string{},
+		Name:          c.DeadLetter.Topic,
+		Managed:       spec.Management != v1alpha1.TopicExisting,
+		NewPartitions: deadLetterPartitions,
+		MessageBytes:  c.TopicMaxMessageBytes() + deadLetterHeaderBytes,
+		Config:        map[string]string{},
 	}
 	if spec.Partitions != nil {
 		desired.Partitions = *spec.Partitions

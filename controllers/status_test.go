@@ -2,8 +2,10 @@ package controllers
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -75,6 +77,10 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 		"other replication factor": {
 			passAt(func(p *pass) { p.resolved.topic.ReplicationFactor = 3 }),
 			state{"TopicReady": yes + " ReplicationFactorDiffers"},
+		},
+		"weak topic": {
+			passAt(func(p *pass) { p.topic.topic.Weakness = "unclean elections" }),
+			state{"TopicReady": yes + " WeakTopic"},
 		},
 		"claim missing": {
 			passAt(func(p *pass) { p.storage.claimName = "c" }),
@@ -182,6 +188,16 @@ func TestTransitionTimeIsThatOfTheChange(t *testing.T) {
 		if !c.LastTransitionTime.Equal(&want) {
 			t.Errorf("%s changed at %s, want %s", c.Type, c.LastTransitionTime, want)
 		}
+	}
+}
+
+// What the API server would write otherwise than the operator would differ for
+// ever.
+func TestLongMessageIsCutBetweenCharacters(t *testing.T) {
+	long := "a" + strings.Repeat("ü", messageLimit)
+	got := condition("T", metav1.ConditionTrue, "R", long).Message
+	if !utf8.ValidString(got) || !strings.HasPrefix(long, got) || len(got) < messageLimit-utf8.UTFMax {
+		t.Errorf("%d bytes, valid: %t", len(got), utf8.ValidString(got))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ var (
 	api        client.Client // the user's
 	kubeconfig []byte        // the user's
 	reconciler *Reconciler
-	requests   = &requestLog{}
+	requests   = &requestLog{log: map[string][]request{}}
 )
 
 const image = "registry.example/logpipeline/ingester:test"
@@ -126,6 +127,7 @@ func asOperator(environment *envtest.Environment) (*rest.Config, error) {
 func startOperator(config *rest.Config) (stop func() error, err error) {
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(operatorLog(), nil)))
 	config.Wrap(requests.wrap)
+	config.QPS = -1 // no test waits for the requests of others
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme.Scheme, Cache: CacheOptions(nil), Metrics: metricsserver.Options{BindAddress: "0"},
 	})
@@ -166,20 +168,28 @@ func operatorLog() *os.File {
 	return file
 }
 
-// requestLog notes the writes of the operator.
+// requestLog notes what the operator asks of the API server, by namespace.
 type requestLog struct {
-	mu     sync.Mutex
-	writes []string
+	mu  sync.Mutex
+	log map[string][]request
+}
+
+type request struct {
+	method, path string
+	status       int
 }
 
 func (l *requestLog) wrap(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(request *http.Request) (*http.Response, error) {
-		if request.Method != http.MethodGet {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(r)
+		if err == nil {
+			_, after, _ := strings.Cut(r.URL.Path, "/namespaces/")
+			namespace, _, _ := strings.Cut(after, "/")
 			l.mu.Lock()
-			l.writes = append(l.writes, request.Method+" "+request.URL.Path)
+			l.log[namespace] = append(l.log[namespace], request{r.Method, r.URL.Path, response.StatusCode})
 			l.mu.Unlock()
 		}
-		return next.RoundTrip(request)
+		return response, err
 	})
 }
 
@@ -187,17 +197,24 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// in returns the writes in a namespace, without events.
+// in returns what the operator wrote in a namespace, without events and what
+// the API server refused.
 func (l *requestLog) in(namespace string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var found []string
-	for _, write := range l.writes {
-		if strings.Contains(write, "/namespaces/"+namespace+"/") && !strings.Contains(write, "/events") {
-			found = append(found, write)
+	for _, r := range l.all(namespace) {
+		if r.method != http.MethodGet && r.status < 300 && !strings.Contains(r.path, "/events") {
+			found = append(found, r.method+" "+r.path)
 		}
 	}
 	return found
+}
+
+// all returns every request about a namespace; without one, those about
+// objects that are in none, and about all namespaces.
+func (l *requestLog) all(namespace string) []request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.log[namespace])
 }
 
 func newNamespace(t *testing.T) string {

@@ -78,12 +78,28 @@ func (r *Reconciler) ensureDeadLetterTopic(ctx context.Context, p *pass) error {
 	if err == nil {
 		return nil
 	}
-	failure := topicFailure(topics.ReasonOf(err), fmt.Errorf("dead letters: %w", err))
+	failure := topicFailure(topics.ReasonOf(err), &deadLetterError{err})
 	if failure.condition == v1alpha1.ConditionTopicReady {
 		failure.reason = v1alpha1.ReasonDeadLetterTopicFailed
 	}
 	return failure
 }
+
+// deadLetterError names the fields of the topic of dead letters, where the
+// cause names those of the pipeline's own.
+type deadLetterError struct{ cause error }
+
+var deadLetterFields = strings.NewReplacer(
+	"topic.management", "deadLetter.topic.management",
+	"topic.partitions", "deadLetter.topic.partitions",
+	"topic.replicationFactor", "deadLetter.topic.replicationFactor",
+)
+
+func (e *deadLetterError) Error() string {
+	return "dead letters: " + deadLetterFields.Replace(e.cause.Error())
+}
+
+func (e *deadLetterError) Unwrap() error { return e.cause }
 
 // recordTopic writes that the topic is ours as soon as it is, whoever else
 // changes the pipeline meanwhile: only this pass knows, and without it the
