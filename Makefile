@@ -53,21 +53,26 @@ test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
 	go test -count=1 ./test/house # it reads the tree, which no cache of results knows
 	go -C hack/images test ./...
 
-# What the end-to-end tests are told of the cluster.
+# What the end-to-end tests are told of the cluster, and of the broker if it is the real one.
 E2E = KUBECONFIG="$$($(CLUSTER_TOOL) kubeconfig)" KAFKA_CLUSTER_BOOTSTRAP="$$(hack/demo/broker address)" \
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_CLUSTER_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) cluster-secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
 	COMPONENT_LOGS="$$($(CLUSTER_TOOL) logs-dir)" HELM=$(HELM) KUBECTL=$(BIN)/kubectl SCALING_OUTPUT=$(BUILD)/e2e \
 	OPERATOR_IMAGE=$(IMAGES)/operator:$(image_tag) INGESTER_IMAGE=$(IMAGES)/ingester:$(image_tag)
 
 .PHONY: e2e
-e2e: broker-for-cluster images helm ## The demo's path, and scaling in its short form, as tests on the local cluster.
-	$(E2E) go test -tags e2e -count 1 -timeout 15m -v ./test/e2e
+e2e: broker-for-cluster next-images helm ## The demo's path, what people do to running pipelines, and scaling in its short form, as tests on the local cluster.
+	$(E2E) go test -tags e2e -count 1 -parallel 8 -timeout 20m -v ./test/e2e
 
 .PHONY: e2e-scaling
 e2e-scaling: broker-for-cluster images helm ## Scaling in full on the local cluster, with CSV files and plots in $(BUILD)/e2e.
 	$(E2E) SCALING=full go test -tags e2e -count 1 -timeout 40m -v -run TestScaling ./test/e2e
 
+.PHONY: e2e-operations
+e2e-operations: broker-for-cluster next-images helm ## What people do to running pipelines, with the kubelet's own pace.
+	$(E2E) OPERATIONS=full go test -tags e2e -count 1 -parallel 8 -timeout 20m -v -run TestOperations ./test/e2e
+
 .PHONY: test-full
-test-full: test e2e e2e-scaling ## All of that, 1,000 mutations, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
+test-full: test e2e e2e-scaling e2e-operations ## All of that, 1,000 mutations, 200 kills, 100,000 segments, five minutes without Kafka, every fuzz target for 20 s, and the local cluster's own test.
 	MUTATIONS=1000 KUBEBUILDER_ASSETS=$(BIN) go test -count 1 -timeout 60m -v -run TestMutations ./controllers
 	KILLS=200 KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -count 1 -timeout 40m -v ./test/kill
 	$(MAKE) bench-backlog
@@ -126,6 +131,13 @@ images: build ## Make both images as tar files, without a container engine, and 
 	  $(BIN)/mkimage --name $(IMAGES)/$$name:$(image_tag) --binary $(BIN)/$$name --output $(BUILD)/images/$$name.tar || exit 1; \
 	done
 	if $(CLUSTER_TOOL) status >/dev/null 2>&1; then $(CLUSTER_TOOL) load-image $(BUILD)/images/operator.tar $(BUILD)/images/ingester.tar; fi
+
+.PHONY: next-images
+next-images: images # the same programs under other names, for the test of an upgrade
+	for name in operator ingester; do \
+	  $(BIN)/mkimage --name $(IMAGES)/$$name:$(image_tag)-next --binary $(BIN)/$$name --output $(BUILD)/images/$$name-next.tar || exit 1; \
+	done
+	$(CLUSTER_TOOL) load-image $(BUILD)/images/operator-next.tar $(BUILD)/images/ingester-next.tar
 
 .PHONY: docker-images
 docker-images: ## Build both images from the Dockerfile, where Docker is found.

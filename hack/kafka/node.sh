@@ -4,6 +4,7 @@ host_port() { echo $((base_port + 10 * (${1%of*} - 1))); }
 controller_port() { echo $(($(host_port "$1") + 1)); }
 cluster_port() { echo $(($(host_port "$1") + 2)); }
 secure_port() { echo $(($(host_port "$1") + 3)); }
+cluster_secure_port() { echo $(($(host_port "$1") + 4)); }
 
 properties_of() { echo "$home/run/$1.properties"; }
 data_of() { echo "$home/data/$1"; }
@@ -47,10 +48,11 @@ render() {
     voters+=,${peer%of*}@127.0.0.1:$(controller_port "$peer")
   done
   listeners=HOST://127.0.0.1:$(host_port "$node"),SECURE://127.0.0.1:$(secure_port "$node")
-  is_local "$cluster_ip" && listeners+=,CLUSTER://$cluster_ip:$(cluster_port "$node")
+  is_local "$cluster_ip" &&
+    listeners+=,CLUSTER://$cluster_ip:$(cluster_port "$node"),CLUSTER_SECURE://$cluster_ip:$(cluster_secure_port "$node")
   cat "$here/broker.properties" - <<EOF
 
-# Node $node of Kafka $version
+# Node $node of Kafka $version, with a certificate for $names
 node.id=${node%of*}
 log.dirs=$(data_of "$node")
 controller.quorum.voters=${voters#,}
@@ -116,7 +118,7 @@ port_holder() {
 
 check_ports() {
   local port pid holder
-  for port in "$(host_port "$1")" "$(controller_port "$1")" "$(cluster_port "$1")" "$(secure_port "$1")"; do
+  for port in "$(host_port "$1")" "$(controller_port "$1")" "$(cluster_port "$1")" "$(secure_port "$1")" "$(cluster_secure_port "$1")"; do
     pid=$(port_holder "$port") || continue
     holder=$(words_of "$pid" | sed -n 's|/run/[13]of[13].properties$||p')
     holder=${holder:+the Kafka of $holder}

@@ -20,6 +20,7 @@ import (
 type environment struct {
 	cluster  scenario.Cluster
 	images   scenario.Images
+	next     scenario.Images // the same under another name
 	pipeline scenario.Pipeline
 	logs     string
 }
@@ -36,6 +37,7 @@ func fromEnvironment(t *testing.T) environment {
 	return environment{
 		cluster: scenario.Cluster{Kubectl: get("KUBECTL"), Helm: get("HELM"), Kubeconfig: get("KUBECONFIG")},
 		images:  scenario.Images{Operator: get("OPERATOR_IMAGE"), Ingester: get("INGESTER_IMAGE")},
+		next:    scenario.Images{Operator: get("OPERATOR_IMAGE") + "-next", Ingester: get("INGESTER_IMAGE") + "-next"},
 		pipeline: scenario.Pipeline{
 			Name: "orders", Namespace: "logpipeline-e2e", Brokers: get("KAFKA_CLUSTER_BOOTSTRAP"),
 			Partitions: 3, DeletionPolicy: "Delete",

@@ -28,10 +28,15 @@ func (c Cluster) Install(ctx context.Context, chart string, images Images, value
 	return err
 }
 
-// Uninstall removes the release; the CRD and with it the pipelines stay.
+// Uninstall removes the release and waits until no operator runs; the CRD and
+// with it the pipelines stay.
 func (c Cluster) Uninstall(ctx context.Context) error {
 	_, err := run(ctx, "", c.Helm, "uninstall", "logpipeline",
 		"--kubeconfig", c.Kubeconfig, "--namespace", OperatorNamespace, "--ignore-not-found", "--wait")
+	if err != nil {
+		return err
+	}
+	_, err = c.Run(ctx, "wait", "--for=delete", "pods", "-n", OperatorNamespace, "-l", "app.kubernetes.io/name=logpipeline-operator", "--timeout=1m")
 	return err
 }
 
