@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -109,7 +111,7 @@ func apply[C applyConfiguration, T client.Object](ctx context.Context, r *Reconc
 // beside what is desired, such as a second port under the name of ours: a
 // server-side apply keeps their entries, a merge patch replaces the lists.
 func (r *Reconciler) applyOver(ctx context.Context, desired applyConfiguration, live client.Object) error {
-	document, err := json.Marshal(desired)
+	document, err := overwriting(desired)
 	if err != nil {
 		return err
 	}
@@ -118,6 +120,29 @@ func (r *Reconciler) applyOver(ctx context.Context, desired applyConfiguration, 
 		return err
 	}
 	return r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership)
+}
+
+// overwriting is the merge patch that makes an object as desired. With the
+// strategy Recreate it takes out the parameters of a rolling update, which stay
+// where somebody else has applied them as well.
+func overwriting(desired applyConfiguration) ([]byte, error) {
+	document, err := json.Marshal(desired)
+	if err != nil {
+		return nil, err
+	}
+	var object map[string]any
+	if err := json.Unmarshal(document, &object); err != nil {
+		return nil, err
+	}
+	strategy, found, err := unstructured.NestedMap(object, "spec", "strategy")
+	if err != nil || !found || strategy["type"] != string(appsv1.RecreateDeploymentStrategyType) {
+		return document, err
+	}
+	strategy["rollingUpdate"] = nil
+	if err := unstructured.SetNestedMap(object, strategy, "spec", "strategy"); err != nil {
+		return nil, err
+	}
+	return json.Marshal(object)
 }
 
 // readChild reads an object from the cache, and from the API server where the

@@ -4,10 +4,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 )
@@ -82,5 +87,43 @@ func TestRoomForMoreThanCanMountIsRefused(t *testing.T) {
 	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, v1alpha1.ReasonClaimPending)
 	if d := read[appsv1.Deployment](t, namespace, "orders-consumer"); d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("strategy is %s: the old consumer would keep the claim from the new one", d.Spec.Strategy.Type)
+	}
+}
+
+// The way of replacing consumers follows the claim, also where somebody else
+// has applied the same: what is left of theirs must not keep ours away.
+func TestStrategyFollowsTheClaim(t *testing.T) {
+	s := surround(t)
+	p := newPipeline(s.namespace, []string{"127.0.0.1:" + s.port})
+	p.Spec.Storage = v1alpha1.StorageSpec{
+		Type:                  v1alpha1.StoragePersistentVolumeClaim,
+		PersistentVolumeClaim: &v1alpha1.PersistentVolumeClaimStorage{ClaimName: "claim"},
+	}
+	create(t, p)
+	s.come(t, p, func(rests string) bool { return rests == "Running" })
+	rolling := appsv1ac.Deployment("orders-consumer", s.namespace).WithSpec(appsv1ac.DeploymentSpec().WithStrategy(
+		appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).WithRollingUpdate(
+			appsv1ac.RollingUpdateDeployment().WithMaxUnavailable(intstr.FromInt32(1)).WithMaxSurge(intstr.FromInt32(0)))))
+	if err := api.Apply(t.Context(), rolling, client.FieldOwner("somebody")); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		mode corev1.PersistentVolumeAccessMode
+		want appsv1.DeploymentStrategy
+	}{
+		{once, appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}},
+		{many, appsv1.DeploymentStrategy{
+			Type:          appsv1.RollingUpdateDeploymentStrategyType,
+			RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: ptr.To(intstr.FromInt32(1)), MaxSurge: ptr.To(intstr.FromInt32(0))},
+		}},
+		{oncePod, appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}},
+	} {
+		s.setModes(t, step.mode)
+		s.look(t, p)
+		s.come(t, p, func(rests string) bool { return rests == "Running" })
+		if diff := cmp.Diff(step.want, read[appsv1.Deployment](t, s.namespace, "orders-consumer").Spec.Strategy); diff != "" {
+			t.Fatalf("%s: -want +got\n%s", step.mode, diff)
+		}
+		s.awaitQuiet(t, p)
 	}
 }
