@@ -48,7 +48,8 @@ test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
 	  go test -race -p 1 -timeout 15m $(RACE_PACKAGES)
 	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector ./test/e2e/timeline
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -timeout 10m ./test/kill
-	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" \
+	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl \
+	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
 	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./controllers/metricsapi/... ./cmd/operator/... ./hack/prunecrd/...
 	go test -count=1 ./test/house # it reads the tree, which no cache of results knows
 	go -C hack/images test ./...

@@ -223,13 +223,12 @@ func keys(path string) []string {
 const (
 	broker       = "127.0.0.1:0000"
 	brokerByName = "localhost:0000"
-	nobody       = "127.0.0.2:0000"
 )
 
 // known are values for what refers to something else than the spec.
 func known(path string) []any {
 	for suffix, values := range map[string][]any{
-		".bootstrapServers[]": {broker, broker, brokerByName, nobody},
+		".bootstrapServers[]": {broker, broker, brokerByName},
 		"SecretRef.name":      {"credentials", "credentials", "credentials", "credentials", "absent"},
 		"caSecretRef.key":     {"ca.crt", "tls.crt", "absent"},
 		"spec.suspend":        {false, false, false, true},

@@ -123,7 +123,7 @@ func anonymous(t *testing.T, value any, namespace, port string) any {
 		t.Fatal(err)
 	}
 	var result any
-	text := strings.NewReplacer(namespace, "NAMESPACE", "127.0.0.1:"+port, broker, "localhost:"+port, brokerByName, "127.0.0.2:"+port, nobody).Replace(string(document))
+	text := strings.NewReplacer(namespace, "NAMESPACE", "127.0.0.1:"+port, broker, "localhost:"+port, brokerByName).Replace(string(document))
 	if err := json.Unmarshal([]byte(text), &result); err != nil {
 		t.Fatal(err)
 	}

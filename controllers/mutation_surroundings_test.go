@@ -148,7 +148,7 @@ func (s surroundings) render(t *testing.T, spec map[string]any) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer(broker, "127.0.0.1:"+s.port, brokerByName, "localhost:"+s.port, nobody, "127.0.0.2:"+s.port).Replace(string(document))
+	text := strings.NewReplacer(broker, "127.0.0.1:"+s.port, brokerByName, "localhost:"+s.port).Replace(string(document))
 	rendered := &unstructured.Unstructured{}
 	if err := rendered.UnmarshalJSON(fmt.Appendf(nil, `{"kind":"LogPipeline","spec":%s}`, text)); err != nil {
 		t.Fatal(err)
@@ -285,7 +285,10 @@ func statusOf(t *testing.T, p *v1alpha1.LogPipeline, port string) any {
 				said[c.Type] = string(c.Status) + " " + c.Reason
 			}
 		default:
-			said[c.Type] = string(c.Status) + " " + c.Reason + ": " + c.Message
+			said[c.Type] = string(c.Status) + " " + c.Reason
+			if refused := meta.IsStatusConditionFalse(p.Status.Conditions, v1alpha1.ConditionKafkaReachable); !refused {
+				said[c.Type] = string(c.Status) + " " + c.Reason + ": " + c.Message // refused: by whichever address was tried
+			}
 		}
 	}
 	if !meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
