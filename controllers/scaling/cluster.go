@@ -22,6 +22,7 @@ type cluster struct {
 type pipeline struct {
 	meter   RateMeter
 	produce ProduceMeter
+	intake  IntakeMeter
 	wanted  Holder
 	records Holder
 }
@@ -133,7 +134,8 @@ func (p *pipeline) queueBytes(t Target, s said) Value {
 	}
 	q := Queues{
 		Missing: s.askedIngesters - len(s.ingesters), Replicas: t.IngesterReplicas,
-		TargetBytes: t.QueueTargetBytes, KafkaBottleneck: p.produce.observe(s.ingesters),
+		TargetBytes: t.QueueTargetBytes, Needed: p.intake.Observe(intakesOf(s.ingesters)),
+		KafkaBottleneck: p.produce.observe(s.ingesters),
 	}
 	for _, a := range s.ingesters {
 		if a.Ingester != nil {

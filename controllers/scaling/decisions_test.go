@@ -74,6 +74,10 @@ func TestQueueBytes(t *testing.T) {
 		{"held by Kafka: what there are", Queues{Pods: pods(200, 200), Replicas: 2, KafkaBottleneck: true}, 200, KafkaBottleneck},
 		{"held by Kafka: none fewer", Queues{Pods: pods(0, 0), Replicas: 2, KafkaBottleneck: true}, 200, KafkaBottleneck},
 		{"a spool keeps its pod", Queues{Pods: spooling, Replicas: 2}, 200, SpoolNotEmpty},
+		{"short queues, but few could not take what comes", Queues{Pods: pods(1, 1, 1, 1), Replicas: 4, Needed: 2.1}, 300, StillNeeded},
+		{"what comes adds nobody", Queues{Pods: pods(1, 1), Replicas: 2, Needed: 2.3}, 200, StillNeeded},
+		{"long queues say more than what comes", Queues{Pods: pods(300, 300), Replicas: 2, Needed: 1}, 600, NotHeld},
+		{"as much comes to silent pods", Queues{Pods: pods(1, 1), Missing: 2, Replicas: 4, Needed: 1.4}, 300, StillNeeded},
 		{"a spool keeps nobody from growing", Queues{Pods: []signal.Ingester{{QueueBytes: 500, SpoolRecords: 1}}, Replicas: 2}, 500, NotHeld},
 		{"silent pods count as empty when more are wanted", Queues{Pods: pods(150, 150), Missing: 1, Replicas: 3}, 300, NotHeld},
 		{"silent pods count as full when fewer are wanted", Queues{Pods: pods(10, 10), Missing: 1, Replicas: 3}, 120, NotHeld},
@@ -84,6 +88,57 @@ func TestQueueBytes(t *testing.T) {
 			c.q.TargetBytes = 100
 			if got, held := QueueBytes(c.q); got != c.want || held != c.held {
 				t.Errorf("got %d %q, want %d %q", got, held, c.want, c.held)
+			}
+		})
+	}
+}
+
+func TestIntakeMeter(t *testing.T) {
+	type look struct {
+		seconds int
+		intakes []Intake
+		want    float64
+	}
+	pod := func(name string, seconds int, accepted, queued int64) Intake {
+		return Intake{Name: name, Started: start, At: at(seconds), Accepted: accepted, QueueBytes: queued}
+	}
+	other := pod("a", 20, 50, 0)
+	other.Started = start.Add(time.Second)
+	cases := map[string][]look{
+		"one look tells nothing": {{0, []Intake{pod("a", 0, 500, 0)}, 0}},
+		"as many as there are, and the tenth that is kept free": {
+			{0, []Intake{pod("a", 0, 0, 0), pod("b", 0, 0, 0)}, 0},
+			{10, []Intake{pod("a", 10, 900, 0), pod("b", 10, 900, 0)}, 2 / 0.9},
+		},
+		"fewer, once less comes than they have been seen to take": {
+			{0, []Intake{pod("a", 0, 0, 0), pod("b", 0, 0, 0)}, 0},
+			{10, []Intake{pod("a", 10, 900, 0), pod("b", 10, 900, 0)}, 2 / 0.9},
+			{20, []Intake{pod("a", 20, 1000, 0), pod("b", 20, 1080, 0)}, 28.0 / 90 / 0.9},
+			{30, []Intake{pod("a", 30, 1000, 0), pod("b", 30, 1080, 0)}, 0},
+		},
+		"what only fills the queue shows nothing of what a pod can do": {
+			{0, []Intake{pod("a", 0, 0, 0)}, 0},
+			{10, []Intake{pod("a", 10, 900, 0)}, 1 / 0.9},
+			{20, []Intake{pod("a", 20, 9900, 1000)}, 10 / 0.9},
+		},
+		"another process of the name begins anew": {
+			{0, []Intake{pod("a", 0, 0, 0)}, 0},
+			{10, []Intake{pod("a", 10, 900, 0)}, 1 / 0.9},
+			{20, []Intake{other}, 0},
+		},
+		"a pod that has gone is forgotten": {
+			{0, []Intake{pod("a", 0, 0, 0), pod("b", 0, 0, 0)}, 0},
+			{10, []Intake{pod("a", 10, 900, 0), pod("b", 10, 100, 0)}, 100.0 / 90 / 0.9},
+			{20, []Intake{pod("b", 20, 200, 0)}, 1 / 0.9},
+		},
+	}
+	for name, looks := range cases {
+		t.Run(name, func(t *testing.T) {
+			var m IntakeMeter
+			for _, l := range looks {
+				if got := m.Observe(l.intakes); math.Abs(got-l.want) > 1e-9 {
+					t.Errorf("after %d s: %v, want %v", l.seconds, got, l.want)
+				}
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package scaling
 
 import (
+	"math"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/signal"
@@ -18,6 +19,9 @@ const (
 	KafkaBottleneck Hold = "KafkaBottleneck"
 	// SpoolNotEmpty: a pod that leaves would take what it has spooled with it.
 	SpoolNotEmpty Hold = "SpoolNotEmpty"
+	// StillNeeded: the queues are short because there are enough ingesters, and
+	// fewer could not take what comes.
+	StillNeeded Hold = "StillNeeded"
 	// Rebalancing: consumers share out the partitions anew, or are rolled out.
 	Rebalancing Hold = "Rebalancing"
 )
@@ -31,6 +35,8 @@ type Queues struct {
 	Replicas int
 	// TargetBytes is what one pod's queue should hold.
 	TargetBytes int64
+	// Needed is how many what comes to Pods takes; see IntakeMeter.
+	Needed float64
 	// KafkaBottleneck tells that Kafka holds them up; see ProduceMeter.
 	KafkaBottleneck bool
 }
@@ -51,9 +57,18 @@ func QueueBytes(q Queues) (bytes int64, held Hold) {
 		return enough, KafkaBottleneck
 	case spooled > 0 && bytes < enough:
 		return enough, SpoolNotEmpty
+	case bytes < min(enough, q.needed()):
+		return min(enough, q.needed()), StillNeeded
 	default:
 		return bytes, NotHeld
 	}
+}
+
+// needed is what the queues of those that what comes takes should hold, with as
+// much coming to the pods that say nothing as to the others.
+func (q Queues) needed() int64 {
+	pods := math.Ceil(q.Needed*float64(len(q.Pods)+q.Missing)/float64(max(1, len(q.Pods))) - 1e-9)
+	return q.TargetBytes * int64(pods)
 }
 
 // missing is what pods that say nothing are counted with, as autoscalers do:

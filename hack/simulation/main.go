@@ -1,5 +1,5 @@
 // Command simulation plays the loads that the autoscaling defaults are chosen
-// by, and writes a plot and a CSV file of each into a folder, and a table to
+// by, and writes a plot and a CSV file of each into a folder, and tables to
 // standard output:
 //
 //	go run ./hack/simulation --output docs/autoscaling --csv=false
@@ -30,28 +30,30 @@ func run(output string, tables bool) error {
 	if err := os.MkdirAll(output, 0o755); err != nil {
 		return err
 	}
-	for _, load := range simulation.Loads() {
-		var outcomes []simulation.Outcome
-		for _, scaler := range simulation.Contenders() {
-			outcomes = append(outcomes, simulation.Run(simulation.DefaultWorld(), load, scaler))
-		}
-		name := filepath.Join(output, load.Name)
-		if err := write(name+".svg", outcomes, simulation.Draw); err != nil {
+	consumers, ingesters := simulation.Races()
+	for _, race := range append(consumers, ingesters...) {
+		name := filepath.Join(output, race.Name)
+		if err := write(name+".svg", race.Draw); err != nil {
 			return err
 		}
 		if tables {
-			if err := write(name+".csv", outcomes, simulation.WriteCSV); err != nil {
+			if err := write(name+".csv", race.WriteCSV); err != nil {
 				return err
 			}
 		}
 	}
-	return simulation.WriteTable(os.Stdout, simulation.DefaultWorld())
+	fmt.Println("Consumers:")
+	if err := simulation.WriteTable(os.Stdout, consumers); err != nil {
+		return err
+	}
+	fmt.Println("\nIngesters:")
+	return simulation.WriteTable(os.Stdout, ingesters)
 }
 
-func write(name string, outcomes []simulation.Outcome, content func(io.Writer, []simulation.Outcome) error) error {
+func write(name string, content func(io.Writer) error) error {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(content(file, outcomes), file.Close())
+	return errors.Join(content(file), file.Close())
 }

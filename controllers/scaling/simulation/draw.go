@@ -13,21 +13,53 @@ import (
 // drawnEvery is how many seconds a point of a line stands for: the most of them.
 const drawnEvery = 15
 
-var colors = map[string]string{"delay": "#0b62b5", "lag": "#d4620c", "oracle": "#6b7a86"}
+var colors = map[string]string{"delay": "#0b62b5", "lag": "#d4620c", "intake": "#0b62b5", "queue": "#d4620c", "oracle": "#6b7a86"}
+
+// Race is a load played against several scalers, ours first.
+type Race struct {
+	Name     string // also of its files
+	Outcomes []Outcome
+	// Reactions are the scalers' slowest, in seconds; see worstReaction.
+	Reactions []int
+	// waiting is the title of the last panel of the drawing, and mark a level
+	// of it.
+	waiting string
+	mark    float64
+}
+
+// Races are all loads, for consumers and for ingesters, in worlds of default
+// pipelines.
+func Races() (consumers, ingesters []Race) {
+	for _, load := range Loads() {
+		r := Race{Name: load.Name, waiting: "age of the oldest record that is not stored, in seconds (dashed: the target)", mark: Target.Seconds()}
+		for _, scaler := range []Scaler{ByDelay(Ours(), Target), ByLag(), Oracle()} {
+			r.Outcomes = append(r.Outcomes, Run(DefaultWorld(), load, scaler))
+			r.Reactions = append(r.Reactions, WorstReaction(DefaultWorld(), load, scaler))
+		}
+		consumers = append(consumers, r)
+	}
+	for _, load := range IntakeLoads() {
+		r := Race{Name: "intake-" + load.Name, waiting: "what waits in queues, or was refused and comes again, in seconds of work"}
+		for _, scaler := range []IntakeScaler{ByIntake(), ByQueue(), IntakeOracle()} {
+			r.Outcomes = append(r.Outcomes, RunIntake(DefaultIntakeWorld(), load, scaler))
+			r.Reactions = append(r.Reactions, WorstIntakeReaction(DefaultIntakeWorld(), load, scaler))
+		}
+		ingesters = append(ingesters, r)
+	}
+	return consumers, ingesters
+}
 
 // Draw writes an SVG of the runs of one load.
-func Draw(w io.Writer, outcomes []Outcome) error {
-	pods, delay := plot.Panel{Title: "pods"}, plot.Panel{
-		Title: "age of the oldest record that is not stored, in seconds (dashed: the target)", Mark: Target.Seconds(),
-	}
-	for _, o := range outcomes {
+func (r Race) Draw(w io.Writer) error {
+	pods, waiting := plot.Panel{Title: "pods"}, plot.Panel{Title: r.waiting, Mark: r.mark}
+	for _, o := range r.Outcomes {
 		pods.Lines = append(pods.Lines, o.line(func(s Second) float64 { return float64(s.Replicas) }))
-		delay.Lines = append(delay.Lines, o.line(func(s Second) float64 { return float64(s.Delay) }))
+		waiting.Lines = append(waiting.Lines, o.line(func(s Second) float64 { return float64(s.Delay) }))
 	}
-	load := outcomes[0].line(func(s Second) float64 { return s.Rate })
+	load := r.Outcomes[0].line(func(s Second) float64 { return s.Rate })
 	load.Name, load.Color = "", "#333333"
-	return plot.Draw(w, float64(len(outcomes[0].Seconds)), []plot.Panel{
-		{Title: "arriving records a second", Lines: []plot.Line{load}}, pods, delay,
+	return plot.Draw(w, float64(len(r.Outcomes[0].Seconds)), []plot.Panel{
+		{Title: "arriving records a second", Lines: []plot.Line{load}}, pods, waiting,
 	})
 }
 
@@ -44,7 +76,8 @@ func (o Outcome) line(of func(Second) float64) plot.Line {
 }
 
 // WriteCSV writes the runs of one load, a line every fifteen seconds.
-func WriteCSV(w io.Writer, outcomes []Outcome) error {
+func (r Race) WriteCSV(w io.Writer) error {
+	outcomes := r.Outcomes
 	out := csv.NewWriter(w)
 	head := []string{"second", "records_per_second"}
 	for _, o := range outcomes {
@@ -68,15 +101,15 @@ func WriteCSV(w io.Writer, outcomes []Outcome) error {
 }
 
 // WriteTable writes what the runs of all loads come to, in Markdown.
-func WriteTable(w io.Writer, world World) error {
+func WriteTable(w io.Writer, races []Race) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintln(out, "| load | scaler | slowest reaction | settled | most pods | overshoots | changes | pod-minutes | late, minutes | worst delay |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|---|")
-	for _, load := range Loads() {
-		for _, scaler := range Contenders() {
-			s := Run(world, load, scaler).Summarize()
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %d | %d | %d | %.0f | %.1f | %d s |\n", load.Name, scaler.Name,
-				orNone(WorstReaction(world, load, scaler)), orNone(s.Settling), s.Most, s.Overshoots, s.Steps, s.ReplicaMinutes, s.LateMinutes, s.WorstDelay)
+	for _, r := range races {
+		for i, o := range r.Outcomes {
+			s := o.Summarize()
+			fmt.Fprintf(out, "| %s | %s | %s | %s | %d | %d | %d | %.0f | %.1f | %d s |\n", o.Load.Name, o.Scaler,
+				orNone(r.Reactions[i]), orNone(s.Settling), s.Most, s.Overshoots, s.Steps, s.ReplicaMinutes, s.LateMinutes, s.WorstDelay)
 		}
 	}
 	return out.Flush()
@@ -88,6 +121,3 @@ func orNone(seconds int) string {
 	}
 	return strconv.Itoa(seconds) + " s"
 }
-
-// Contenders are the scalers that are compared, ours first.
-func Contenders() []Scaler { return []Scaler{ByDelay(Ours(), Target), ByLag(), Oracle()} }

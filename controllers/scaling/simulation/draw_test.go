@@ -12,12 +12,9 @@ import (
 func TestDrawings(t *testing.T) {
 	load := Burst()
 	load.Seconds = 1200
-	var outcomes []Outcome
-	for _, scaler := range Contenders() {
-		outcomes = append(outcomes, Run(DefaultWorld(), load, scaler))
-	}
+	race := Race{Outcomes: []Outcome{Run(DefaultWorld(), load, ByDelay(Ours(), Target)), Run(DefaultWorld(), load, Oracle())}}
 	var drawing, table bytes.Buffer
-	if err := errors.Join(Draw(&drawing, outcomes), WriteCSV(&table, outcomes)); err != nil {
+	if err := errors.Join(race.Draw(&drawing), race.WriteCSV(&table)); err != nil {
 		t.Fatal(err)
 	}
 	lines := 0
@@ -33,11 +30,11 @@ func TestDrawings(t *testing.T) {
 			lines++
 		}
 	}
-	if lines < 3+7 {
+	if lines < 2+5 {
 		t.Errorf("the drawing has %d lines", lines)
 	}
 	rows, err := csv.NewReader(&table).ReadAll()
-	if err != nil || len(rows) != 1+load.Seconds/drawnEvery || len(rows[0]) != 11 {
+	if err != nil || len(rows) != 1+load.Seconds/drawnEvery || len(rows[0]) != 8 {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 }

@@ -72,3 +72,13 @@ func (l Load) Later(seconds int) Load {
 	l.Seconds += seconds
 	return l
 }
+
+// IntakeLoads are the same, for ingesters: each of them takes twenty times what
+// a consumer does.
+func IntakeLoads() []Load {
+	loads := Loads()
+	for i, l := range loads {
+		loads[i].Rate = func(at int) float64 { return 20 * l.Rate(at) }
+	}
+	return loads
+}

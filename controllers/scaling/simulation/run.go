@@ -8,19 +8,20 @@ type Second struct {
 	Records  float64 // not done
 	Replicas int
 	Delay    int // seconds
+	// Late says that what is scaled for is over its target.
+	Late bool
 }
 
 // Outcome is a run.
 type Outcome struct {
 	Load    Load
-	World   World
 	Scaler  string
 	Seconds []Second
 }
 
 // Run plays a load against a scaler, beginning with one pod that runs.
 func Run(w World, load Load, scaler Scaler) Outcome {
-	o := Outcome{Load: load, World: w, Scaler: scaler.Name}
+	o := Outcome{Load: load, Scaler: scaler.Name}
 	decide := scaler.new(w, load)
 	t := newTopic(w)
 	replicas := 1
@@ -28,7 +29,8 @@ func Run(w World, load Load, scaler Scaler) Outcome {
 		t.second(at, load.Rate(at), replicas)
 		replicas = decide(at, replicas, t)
 		r := t.reading(at)
-		o.Seconds = append(o.Seconds, Second{load.Rate(at), float64(r.Records()), replicas, t.delay(at)})
+		delay := t.delay(at)
+		o.Seconds = append(o.Seconds, Second{load.Rate(at), float64(r.Records()), replicas, delay, delay > int(Target.Seconds())})
 	}
 	return o
 }
@@ -42,13 +44,12 @@ type Summary struct {
 	// Overshoots are how often, between two changes of the load, pods were
 	// added and taken away again; Most is the largest number of pods.
 	Overshoots, Most int
-	// Wrong are steps in while the delay was over the target.
+	// Wrong are steps in while something was late.
 	Wrong int
 	// Steps are all changes of the number of pods: each costs a rebalance.
 	Steps int
-	// ReplicaMinutes is what was paid for, LateMinutes the time in which a
-	// record was older than the target, and WorstDelay the age of the oldest,
-	// in seconds.
+	// ReplicaMinutes is what was paid for, LateMinutes the time in which
+	// something was late, and WorstDelay the longest, in seconds.
 	ReplicaMinutes, LateMinutes float64
 	WorstDelay                  int
 }
@@ -56,19 +57,18 @@ type Summary struct {
 // Summarize leaves out the first minutes, in which the rates are learnt.
 func (o Outcome) Summarize() Summary {
 	s := Summary{Reaction: -1, Settling: -1}
-	target := int(Target.Seconds())
 	for at := 1; at < len(o.Seconds); at++ {
 		now, before := o.Seconds[at], o.Seconds[at-1]
 		s.ReplicaMinutes += float64(now.Replicas) / 60
 		s.Most = max(s.Most, now.Replicas)
 		s.WorstDelay = max(s.WorstDelay, now.Delay)
-		if now.Delay > target {
+		if now.Late {
 			s.LateMinutes += 1.0 / 60
 		}
 		if now.Replicas != before.Replicas {
 			s.Steps++
 		}
-		if now.Replicas < before.Replicas && now.Delay > target {
+		if now.Replicas < before.Replicas && now.Late {
 			s.Wrong++
 		}
 	}
@@ -110,14 +110,20 @@ func (o Outcome) settling() int {
 // in seconds, wherever within the periods a load changes; -1 where it never
 // does, or the load has no change.
 func WorstReaction(w World, load Load, scaler Scaler) int {
+	return worstReaction(load, w.IntervalSeconds, func(later Load, phase int) Outcome {
+		w.Phase = phase
+		return Run(w, later, scaler)
+	})
+}
+
+func worstReaction(load Load, interval int, run func(later Load, phase int) Outcome) int {
 	if len(load.Changes) == 0 {
 		return -1
 	}
 	worst := -1
 	for shift := range SyncSeconds {
-		for phase := 0; phase < w.IntervalSeconds; phase += 3 {
-			w.Phase = phase
-			worst = max(worst, Run(w, load.Later(shift), scaler).reaction())
+		for phase := 0; phase < interval; phase += 3 {
+			worst = max(worst, run(load.Later(shift), phase).reaction())
 		}
 	}
 	return worst

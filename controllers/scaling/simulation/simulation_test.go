@@ -77,6 +77,51 @@ func TestToZeroAndBack(t *testing.T) {
 	}
 }
 
+// The same is promised of ingesters, where late means that clients are refused
+// or that the queues hold more than they should.
+func TestOurDefaultsForIngesters(t *testing.T) {
+	loads := IntakeLoads()
+	for _, load := range loads[:2] {
+		for shift := range SyncSeconds {
+			for _, phase := range []int{0, 3, 7} {
+				t.Run(fmt.Sprintf("%s/shift %d/phase %d", load.Name, shift, phase), func(t *testing.T) {
+					w := DefaultIntakeWorld()
+					w.Phase = phase
+					o := RunIntake(w, load.Later(shift), ByIntake())
+					s, last := o.Summarize(), o.Seconds[len(o.Seconds)-1]
+					if s.Reaction < 0 || s.Reaction >= 30 || s.Overshoots > 1 || s.Wrong > 0 || last.Replicas != w.LeastPods {
+						t.Errorf("%+v, and %d pods in the end; want a reaction under 30 s, at most one overshoot, no step in while late, and the least in the end", s, last.Replicas)
+					}
+				})
+			}
+		}
+	}
+	for _, load := range loads {
+		t.Run(load.Name+" beside others", func(t *testing.T) {
+			ours := RunIntake(DefaultIntakeWorld(), load, ByIntake()).Summarize()
+			queue := RunIntake(DefaultIntakeWorld(), load, ByQueue()).Summarize()
+			oracle := RunIntake(DefaultIntakeWorld(), load, IntakeOracle()).Summarize()
+			t.Logf("ours   %+v", ours)
+			t.Logf("queue  %+v", queue)
+			t.Logf("oracle %+v", oracle)
+			if ours.Wrong > 0 || ours.Overshoots > queue.Overshoots || ours.LateMinutes > queue.LateMinutes || ours.ReplicaMinutes > 2.5*oracle.ReplicaMinutes {
+				t.Errorf("ours goes in while late, is no better than queues alone, or costs more than twice and a half of what knowing the load does")
+			}
+		})
+	}
+	if s := RunIntake(DefaultIntakeWorld(), loads[2], ByIntake()).Summarize(); s.Overshoots > 1 {
+		t.Errorf("%+v; want one way up and one way down in a day", s)
+	}
+}
+
+// Following the queues alone is what must not be: with enough ingesters they are
+// empty, so that all but the least go, and come back, again and again.
+func TestQueuesAloneNeverSettle(t *testing.T) {
+	if s := RunIntake(DefaultIntakeWorld(), IntakeLoads()[0], ByQueue()).Summarize(); s.Overshoots < 3 {
+		t.Errorf("%+v; the model no longer shows what ingesters are asked how much comes for", s)
+	}
+}
+
 // All bursts end with the least number of pods.
 func TestEverythingCalmsDown(t *testing.T) {
 	for _, scaler := range []Scaler{ByDelay(Ours(), Target), ByLag()} {
