@@ -1,8 +1,11 @@
 package kafka
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+
+	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/mounted"
@@ -16,8 +19,9 @@ import (
 // would remain the old user until that one's rights are taken away.
 //
 // Files that can't be read or make no sense are an error; if they become so
-// later, what they said before stays in use.
-func Open(cfg config.Kafka, files *mounted.Watcher, topics ...string) (*Client, error) {
+// later, or if the brokers then refuse what they say, what they said before
+// stays in use. The brokers are asked while ctx lasts.
+func Open(ctx context.Context, cfg config.Kafka, files *mounted.Watcher, topics ...string) (*Client, error) {
 	paths := credentialFiles(cfg)
 	if len(paths) == 0 {
 		return New(cfg, topics...), nil
@@ -26,7 +30,11 @@ func Open(cfg config.Kafka, files *mounted.Watcher, topics ...string) (*Client, 
 	client := NewWithCredentials(cfg, func() (Credentials, error) { return *current.Load(), nil }, topics...)
 	_, err := mounted.Open(files, "kafka", func(read []mounted.File) (struct{}, error) {
 		c := credentialsOf(cfg, read)
-		if err := c.check(cfg); err != nil {
+		err := c.check(cfg)
+		if err == nil && current.Load() != nil {
+			err = c.refused(ctx, cfg)
+		}
+		if err != nil {
 			return struct{}{}, err
 		}
 		current.Store(&c)
@@ -37,6 +45,19 @@ func Open(cfg config.Kafka, files *mounted.Watcher, topics ...string) (*Client, 
 		return nil, fmt.Errorf("load the files of kafka.tls and kafka.sasl: %w", err)
 	}
 	return client, nil
+}
+
+// refused makes a connection, and returns why the brokers don't take the
+// credentials; nil also where that could not be found out.
+func (c Credentials) refused(ctx context.Context, cfg config.Kafka) error {
+	client := NewWithCredentials(cfg, func() (Credentials, error) { return c, nil }, []string{}...)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if _, err := client.Admin().ApiVersions(ctx, &kafkago.ApiVersionsRequest{}); CredentialsRefused(err) {
+		return fmt.Errorf("ask the brokers whether they take them: %w", err)
+	}
+	return nil
 }
 
 // check finds what no connection could be made with.

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -38,20 +39,27 @@ func TestOpenConnectionsBecomeTheNewUsers(t *testing.T) {
 	write(t, cfg.SASL.PasswordFile, "after")
 	eventually(t, client.describes(t, topic, nil))
 
-	// What makes no sense stays out of use.
-	write(t, cfg.SASL.PasswordFile, "")
-	eventually(t, func() error {
-		if client.failures() == 0 {
-			return errors.New("the empty password was not read yet")
+	// What makes no sense, and what the brokers refuse, stays out of use, also
+	// for new connections.
+	for _, bad := range []string{"", "guessed"} {
+		failures := client.failures()
+		write(t, cfg.SASL.PasswordFile, bad)
+		eventually(t, func() error {
+			if client.failures() == failures {
+				return fmt.Errorf("password %q was not read yet", bad)
+			}
+			return nil
+		})
+		client.transport.CloseIdleConnections()
+		if err := client.describes(t, topic, nil)(); err != nil {
+			t.Errorf("with password %q in the file: %v", bad, err)
 		}
-		return nil
-	})
-	eventually(t, client.describes(t, topic, nil))
+	}
 }
 
 func TestOpenNeedsGoodFiles(t *testing.T) {
 	cfg := secured(t, []string{"127.0.0.1:1"}, "", config.SASLPlain, "somebody", "")
-	_, err := Open(cfg, mounted.New(slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
+	_, err := Open(t.Context(), cfg, mounted.New(slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
 	if err == nil || !strings.Contains(err.Error(), cfg.SASL.PasswordFile) {
 		t.Errorf("%v, want it to name %s", err, cfg.SASL.PasswordFile)
 	}
@@ -67,7 +75,7 @@ func openWatched(t *testing.T, cfg config.Kafka) watched {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	files := mounted.New(slog.New(slog.NewTextHandler(io.Discard, nil)), registry)
-	client, err := Open(cfg, files)
+	client, err := Open(t.Context(), cfg, files)
 	if err != nil {
 		t.Fatal(err)
 	}
