@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -16,6 +17,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
@@ -34,14 +36,19 @@ func (r *Reconciler) applyChildren(ctx context.Context, p *pass) error {
 		Partitions:        p.partitions(),
 		SingleNode:        p.storage.singleNode(),
 		Image:             r.Image,
+		Release:           r.Release,
 		OperatorNamespace: r.Namespace,
 		Server:            server,
 	})
 	if err != nil {
 		return err
 	}
+	if err := r.planRollout(ctx, p, want); err != nil {
+		return err
+	}
 	for _, step := range r.steps(p, want) {
 		if err := step.make(ctx); err != nil {
+			r.rollouts.forget(client.ObjectKeyFromObject(p.pipeline)) // others may be luckier
 			return childFailure(step.condition, err)
 		}
 	}
@@ -96,7 +103,9 @@ func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.R
 		{available, ensure(r, p, name, want.ServiceAccount, &corev1.ServiceAccount{}, corev1ac.ExtractServiceAccount)},
 		{available, ensure(r, p, name, want.NetworkPolicy, &networkingv1.NetworkPolicy{}, networkingv1ac.ExtractNetworkPolicy)},
 		{available, ensure(r, p, name, want.Budget, &policyv1.PodDisruptionBudget{}, policyv1ac.ExtractPodDisruptionBudget)},
-		{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)},
+	}
+	if !slices.Contains(p.rollout.kept, name) { // pods that stay keep the settings that their release reads
+		steps = append(steps, step{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)})
 	}
 	if want.Autoscaler == nil {
 		return append(steps, autoscaler, deployment)

@@ -54,7 +54,9 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, pipeline *v1alpha1.LogP
 // finalize deletes the topic, if the spec asks for it, and lets the pipeline
 // go.
 func (r *Reconciler) finalize(ctx context.Context, pipeline *v1alpha1.LogPipeline) (ctrl.Result, error) {
-	defer r.Topics.Release(client.ObjectKeyFromObject(pipeline).String())
+	key := client.ObjectKeyFromObject(pipeline)
+	defer r.Topics.Release(key.String())
+	r.rollouts.forget(key)
 	if !controllerutil.ContainsFinalizer(pipeline, finalizer) {
 		return ctrl.Result{}, nil
 	}

@@ -13,7 +13,7 @@ import (
 
 // notYet are reasons of what the operator will read from the pods and from
 // other pipelines' rollouts.
-var notYet = []string{"ReasonRolloutsPaused", "ReasonStoreFailed", "ReasonExclusiveCreateUnsupported", "ReasonPartitionsStopped"}
+var notYet = []string{"ReasonStoreFailed", "ReasonExclusiveCreateUnsupported", "ReasonPartitionsStopped"}
 
 // A reason that is documented and never told would be looked for in vain.
 func TestEveryReasonIsTold(t *testing.T) {

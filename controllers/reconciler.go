@@ -45,6 +45,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Image of the pods.
 	Image string
+	// Release of the operator, which all pods are brought to, a few pipelines
+	// at a time.
+	Release string
 	// Namespace is where the operator runs, which reads the signals of the
 	// pods; empty where it is not known.
 	Namespace string
@@ -52,6 +55,8 @@ type Reconciler struct {
 	Concurrency int
 	// Now is the clock.
 	Now func() time.Time
+
+	rollouts *rolloutTurns
 }
 
 // How long until a pipeline is looked at again when nothing has called for
@@ -69,6 +74,7 @@ type pass struct {
 	pipeline *v1alpha1.LogPipeline
 	resolved resolved
 	topic    topicSeen
+	rollout  rolloutSeen
 	children childrenSeen
 	storage  storageSeen
 	// autoscaling is read last, for it tells of what the phases made.
@@ -82,6 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	pipeline := &v1alpha1.LogPipeline{}
 	if err := r.Client.Get(ctx, request.NamespacedName, pipeline); err != nil {
 		r.Topics.Release(request.String())
+		r.rollouts.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !pipeline.DeletionTimestamp.IsZero() {
@@ -135,6 +142,8 @@ func (p *pass) result() (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: invalidCheckEvery}, nil
 	case p.failure == nil && !p.storage.ready():
 		return ctrl.Result{RequeueAfter: storageCheckEvery}, nil
+	case p.failure == nil && p.rollout.held != "":
+		return ctrl.Result{RequeueAfter: min(p.rollout.again, resyncEvery)}, nil
 	default:
 		return ctrl.Result{RequeueAfter: resyncEvery + rand.N(resyncEvery/5)}, nil
 	}

@@ -73,6 +73,7 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 		Image:       image,
 		Concurrency: DefaultConcurrency,
 		Now:         time.Now,
+		rollouts:    &rolloutTurns{},
 	}
 }
 

@@ -122,6 +122,8 @@ func reconciling(p *pass, ready metav1.Condition) metav1.Condition {
 		return condition(no.Type, metav1.ConditionTrue, v1alpha1.ReasonRetrying, ready.Message)
 	case p.pipeline.Spec.Suspend && p.children.gone():
 		return no
+	case p.rollout.held != "":
+		return condition(no.Type, metav1.ConditionTrue, p.rollout.held, p.rollout.message)
 	case ready.Status == metav1.ConditionTrue:
 		return no
 	default:

@@ -98,6 +98,14 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 			}),
 			state{"StorageReady": yes + " ClaimBound"},
 		},
+		"pods of the release before, in a row": {
+			passAt(func(p *pass) { p.rollout.held = "RolloutQueued" }),
+			state{"Reconciling": yes + " RolloutQueued"},
+		},
+		"pods of the release before, as others failed": {
+			passAt(func(p *pass) { p.rollout.held = "RolloutsPaused" }),
+			state{"Reconciling": yes + " RolloutsPaused"},
+		},
 		"ingester just changed": {
 			passAt(func(p *pass) { p.children.ingester.changed = true }),
 			state{"Ready": no + " DeploymentProgressing", "Reconciling": yes + " Progressing", "IngesterAvailable": no + " DeploymentProgressing"},

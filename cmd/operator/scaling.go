@@ -65,6 +65,7 @@ func addScaling(ctx context.Context, mgr ctrl.Manager, reconciler *controllers.R
 		mgr.Add(scaling.NewCollector(reconciler.Targets(), store, logger)),
 		mgr.Add(controllers.NewObserver(mgr.GetClient(), store, logger)),
 		metrics.Registry.Register(metricsapi.NewGauges(store)),
+		metrics.Registry.Register(controllers.NewRolloutGauges(reconciler)),
 	)
 	if err != nil {
 		return fmt.Errorf("add collector: %w", err)

@@ -31,6 +31,8 @@ type Input struct {
 	SingleNode bool
 	// Image of the ingester binary, for both roles.
 	Image string
+	// Release of the operator, which may render the same spec differently.
+	Release string
 	// OperatorNamespace is where the operator runs, which reads the signals of
 	// the pods; empty where it is not known.
 	OperatorNamespace string

@@ -22,6 +22,7 @@ func deployment(in Input, r role, checksum string) *appsv1ac.DeploymentApplyConf
 	}
 	return appsv1ac.Deployment(r.object, p.Namespace).
 		WithLabels(labels(p, r)).
+		WithAnnotations(origin(in)).
 		WithOwnerReferences(ownerReference(p)).
 		WithSpec(spec)
 }

@@ -173,7 +173,7 @@ func build(t *testing.T, p *v1alpha1.LogPipeline, change func(*Input)) Children 
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := Input{Pipeline: p, Configs: c, Partitions: 12, Image: "registry.example/logpipeline/ingester:v1"}
+	in := Input{Pipeline: p, Configs: c, Partitions: 12, Image: "registry.example/logpipeline/ingester:v1", Release: "v1"}
 	if change != nil {
 		change(&in)
 	}

@@ -1,0 +1,170 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/logpipeline/logpipeline/controllers/resources"
+)
+
+// rolloutSeen is whether a pipeline may replace its pods.
+type rolloutSeen struct {
+	// held is the reason why it keeps the pods that it has; empty where it
+	// doesn't wait.
+	held    string
+	message string
+	// kept are the names of the Deployments whose pods stay as they are.
+	kept []string
+	// again is when to ask again.
+	again time.Duration
+}
+
+// planRollout decides whether this pass may replace the pipeline's pods, and
+// marks them if it does so for a new release of the operator, for which only
+// so many pipelines may at a time. What the user changes goes at once.
+func (r *Reconciler) planRollout(ctx context.Context, p *pass, want resources.Children) error {
+	key, both := client.ObjectKeyFromObject(p.pipeline), []*appsv1ac.DeploymentApplyConfiguration{want.Ingester.Deployment, want.Consumer.Deployment}
+	state, err := r.rolloutState(ctx, p, both)
+	if err != nil {
+		return err
+	}
+	if !state.underway {
+		if len(state.kept) == 0 || p.pipeline.Spec.Suspend {
+			r.rollouts.forget(key)
+			return nil
+		}
+		seen, err := r.observeRollouts(ctx)
+		if err != nil {
+			return err
+		}
+		if p.rollout = r.rollouts.ask(key, r.Release, seen); p.rollout.held != "" {
+			p.rollout.kept = slices.Sorted(maps.Keys(state.kept))
+			for _, desired := range both {
+				if applied := state.kept[*desired.GetName()]; applied != nil {
+					resources.KeepPods(desired, applied)
+				}
+			}
+			return nil
+		}
+	}
+	for _, desired := range both {
+		resources.Rollout{Release: r.Release, Unwell: state.unwell}.Mark(desired)
+	}
+	return nil
+}
+
+// rolloutState is how far the Deployments of a pipeline are.
+type rolloutState struct {
+	// underway: they are in a rollout, of this release or of one before.
+	underway bool
+	// unwell: they were not well before it.
+	unwell bool
+	// kept are, by name, what was applied of those whose pods would be replaced
+	// for the release alone.
+	kept map[string]*appsv1ac.DeploymentApplyConfiguration
+}
+
+func (r *Reconciler) rolloutState(ctx context.Context, p *pass, both []*appsv1ac.DeploymentApplyConfiguration) (rolloutState, error) {
+	state := rolloutState{kept: map[string]*appsv1ac.DeploymentApplyConfiguration{}}
+	for _, desired := range both {
+		live, err := r.readDeployment(ctx, p, *desired.GetName())
+		if err != nil {
+			return state, err
+		}
+		if live == nil {
+			continue
+		}
+		rollout := resources.RolloutOf(live)
+		state.underway = state.underway || rollout.Release != "" && !atRest(live)
+		state.unwell = state.unwell || rollout.Unwell || rollout.Release == "" && !atRest(live)
+		if applied := replacedByRelease(live, desired); applied != nil {
+			state.kept[live.Name] = applied
+		}
+	}
+	return state, nil
+}
+
+// replacedByRelease returns what was applied of a Deployment whose pods would
+// be replaced for no other reason than that another release renders them. Of
+// one that doesn't say what it was made from, that is assumed.
+func replacedByRelease(live *appsv1.Deployment, desired *appsv1ac.DeploymentApplyConfiguration) *appsv1ac.DeploymentApplyConfiguration {
+	is, wanted := live.Annotations, desired.Annotations
+	if is[resources.ReleaseAnnotation] == wanted[resources.ReleaseAnnotation] {
+		return nil
+	}
+	if from, known := is[resources.SpecAnnotation]; known && from != wanted[resources.SpecAnnotation] {
+		return nil
+	}
+	applied, err := appsv1ac.ExtractDeployment(live, fieldManager)
+	if err != nil || applied.Spec == nil || applied.Spec.Template == nil || equality.Semantic.DeepEqual(applied.Spec.Template, desired.Spec.Template) {
+		return nil
+	}
+	return applied
+}
+
+// atRest tells whether all pods are those of the template, and serve.
+func atRest(d *appsv1.Deployment) bool {
+	return d.Status.ObservedGeneration >= d.Generation && rolledOut(d)
+}
+
+// observeRollouts reads from the cache how far the pipelines are with the
+// release.
+func (r *Reconciler) observeRollouts(ctx context.Context) (rolloutsSeen, error) {
+	var all appsv1.DeploymentList
+	ours := client.MatchingLabels{resources.ManagedByLabel: resources.ManagedByValue}
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy, ours); err != nil {
+		return rolloutsSeen{}, fmt.Errorf("list Deployments: %w", err)
+	}
+	return seeRollouts(all.Items, r.Release), nil
+}
+
+// rolloutsSeen are pipelines by how far they are with a release. It derives
+// from the Deployments alone, so that an operator that takes over sees the same.
+type rolloutsSeen struct {
+	rolling map[client.ObjectKey]bool // failed ones among them
+	failed  map[client.ObjectKey]bool
+	waiting map[client.ObjectKey]bool
+}
+
+func seeRollouts(all []appsv1.Deployment, release string) rolloutsSeen {
+	seen := rolloutsSeen{map[client.ObjectKey]bool{}, map[client.ObjectKey]bool{}, map[client.ObjectKey]bool{}}
+	for i := range all {
+		d := &all[i]
+		pipeline, _ := resources.PodOf(d.Labels)
+		key := client.ObjectKey{Namespace: d.Namespace, Name: pipeline}
+		rollout, failed := resources.RolloutOf(d), d.Status.ObservedGeneration >= d.Generation && rolloutFailed(d)
+		switch {
+		case rollout.Unwell && failed: // as it was before: it takes nobody's turn
+		case rollout.Release != "": // one for the release before goes on as one for this
+			seen.rolling[key] = true
+			if rollout.Release == release && failed {
+				seen.failed[key] = true
+			}
+		case d.Annotations[resources.ReleaseAnnotation] != release && *d.Spec.Replicas > 0:
+			seen.waiting[key] = true
+		}
+	}
+	for key := range seen.rolling {
+		delete(seen.waiting, key)
+	}
+	return seen
+}
+
+// paused tells whether nobody else begins.
+func (s rolloutsSeen) paused() bool { return len(s.failed) >= failuresToPause }
+
+// waitFor is when to ask again: soon, but so that all who wait don't make more
+// than some ten passes a second.
+func (s rolloutsSeen) waitFor() time.Duration {
+	wait := 5*time.Second + time.Duration(len(s.waiting))*100*time.Millisecond
+	return wait + rand.N(wait/4)
+}
