@@ -87,11 +87,13 @@ func available(p *pass, t string, d deploymentSeen) metav1.Condition {
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, "the Deployment has been changed")
 	case rolloutFailed(d.live):
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentFailed,
-			"the rollout makes no progress: "+waitingMessage(d.live))
-	case !rolledOut(d.live):
-		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, waitingMessage(d.live))
-	default:
+			"the rollout makes no progress: "+waitingMessage(d))
+	case rolledOut(d.live):
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable, readyMessage(d.live))
+	case d.trouble.pod != "":
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonPodsFailing, waitingMessage(d))
+	default:
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, waitingMessage(d))
 	}
 }
 
@@ -123,11 +125,14 @@ func readyMessage(d *appsv1.Deployment) string {
 		min(d.Status.UpdatedReplicas, d.Status.ReadyReplicas), *d.Spec.Replicas, d.Name)
 }
 
-// waitingMessage also says where the reason stands: with the pods, which the
-// operator does not read.
-func waitingMessage(d *appsv1.Deployment) string {
+// waitingMessage also says why pods are missing, or where to look while that
+// is not known.
+func waitingMessage(d deploymentSeen) string {
+	if d.trouble.pod != "" {
+		return fmt.Sprintf("%s; %s", readyMessage(d.live), d.trouble)
+	}
 	return fmt.Sprintf("%s; to see why others are not: kubectl describe pods -n %s -l %s",
-		readyMessage(d), d.Namespace, metav1.FormatLabelSelector(d.Spec.Selector))
+		readyMessage(d.live), d.live.Namespace, metav1.FormatLabelSelector(d.live.Spec.Selector))
 }
 
 // failedAt tells whether the phases ended at what this condition is about.

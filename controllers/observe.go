@@ -25,6 +25,8 @@ type deploymentSeen struct {
 	// changed is true when this pass has applied it, so that live tells of
 	// what was before.
 	changed bool
+	// trouble is why pods are missing, as far as that is known.
+	trouble podTrouble
 }
 
 // observe reads what runs.
@@ -33,6 +35,12 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) (err error) {
 		return err
 	}
 	if p.children.consumer.live, err = r.readDeployment(ctx, p, resources.ConsumerName(p.pipeline)); err != nil {
+		return err
+	}
+	if err = r.observePods(ctx, p, resources.IngesterComponent, &p.children.ingester); err != nil {
+		return err
+	}
+	if err = r.observePods(ctx, p, resources.ConsumerComponent, &p.children.consumer); err != nil {
 		return err
 	}
 	p.autoscaling, err = r.Autoscaling.observe(ctx, p.pipeline, p.partitions())

@@ -78,7 +78,8 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 }
 
 // SetupWithManager has the manager call Reconcile for every pipeline that is
-// changed, or of which a child is, or whose topic another one has had.
+// changed, or of which a child is, of which a pod begins or ceases to ail, or
+// whose topic another one has had.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("logpipeline").
@@ -91,6 +92,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&autoscalingv2.HorizontalPodAutoscaler{}, builder.WithPredicates(autoscalerChanged)).
 		Watches(&v1alpha1.LogPipeline{}, handler.Funcs{DeleteFunc: r.topicFreed}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(pipelineOf), builder.WithPredicates(ailmentChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: r.Concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, slowestRetry),
@@ -100,6 +102,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return fmt.Errorf("set up reconciler: %w", err)
 	}
 	return nil
+}
+
+// pipelineOf is whose pod this is.
+func pipelineOf(_ context.Context, pod client.Object) []reconcile.Request {
+	pipeline, _ := resources.PodOf(pod.GetLabels())
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: pod.GetNamespace(), Name: pipeline}}}
 }
 
 // topicFreed has a pipeline looked at again that has yielded its topic to the

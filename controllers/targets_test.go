@@ -45,7 +45,8 @@ func newPod(t *testing.T, p *v1alpha1.LogPipeline, component, name string, statu
 	t.Helper()
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: name, Labels: map[string]string{
-			resources.ManagedByLabel: resources.ManagedByValue, "app.kubernetes.io/instance": p.Name, "app.kubernetes.io/component": component,
+			resources.ManagedByLabel: resources.ManagedByValue, "app.kubernetes.io/name": "logpipeline",
+			"app.kubernetes.io/instance": p.Name, "app.kubernetes.io/component": component,
 		}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "ingester", Image: image}}},
 	}

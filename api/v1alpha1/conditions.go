@@ -215,8 +215,14 @@ const (
 	// ReasonDeploymentProgressing: pods are being created or replaced.
 	ReasonDeploymentProgressing = "DeploymentProgressing"
 
+	// ReasonPodsFailing: pods are missing, and the operator knows why: their
+	// image can't be had, their container ends again and again or cannot be
+	// made, no node takes them, or they don't get ready; the message names one
+	// pod, what ails it, and the command that tells more.
+	ReasonPodsFailing = "PodsFailing"
+
 	// ReasonDeploymentFailed: the rollout made no progress for ten minutes;
-	// the pods' events and logs say why.
+	// the message says why, as that of PodsFailing does.
 	ReasonDeploymentFailed = "DeploymentFailed"
 
 	// ReasonDeploymentMissing: the Deployment does not exist yet.

@@ -50,6 +50,7 @@ func container(r role, image string) *corev1ac.ContainerApplyConfiguration {
 		WithEnv(r.env...).
 		WithPorts(r.ports...).
 		WithPorts(port(adminPortName, adminPort)).
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError). // the operator quotes it
 		WithResources(corev1ac.ResourceRequirements().WithRequests(r.resources.Requests).WithLimits(r.resources.Limits)).
 		WithSecurityContext(containerSecurity()).
 		WithStartupProbe(probe("/healthz").WithPeriodSeconds(2).WithFailureThreshold(startupProbes)).

@@ -3,6 +3,8 @@ package resources
 import (
 	"net"
 	"strconv"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
 )
 
 // Values of the label app.kubernetes.io/component.
@@ -15,6 +17,11 @@ const (
 // of its namespace it belongs to, and what it is of that.
 func PodOf(labels map[string]string) (pipeline, component string) {
 	return labels["app.kubernetes.io/instance"], labels["app.kubernetes.io/component"]
+}
+
+// PodLabels are what all pods of one role of a pipeline have.
+func PodLabels(p *v1alpha1.LogPipeline, component string) map[string]string {
+	return selectorLabels(p, role{component: component})
 }
 
 // AdminAddress is where the pod at an IP address serves its signals.
