@@ -6,20 +6,16 @@ import (
 	"net"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kfake"
 	appsv1 "k8s.io/api/apps/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
-	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
 // freePort is a port that nobody listens on.
@@ -219,37 +215,6 @@ func TestFinalizerFollowsDeletionPolicy(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-func TestDeletionGivesUpKafkaThatIsGone(t *testing.T) {
-	namespace, kafka := newNamespace(t), newKafka(t)
-	p := newPipeline(namespace, kafka.ListenAddrs())
-	p.Spec.Topic.DeletionPolicy = v1alpha1.TopicDelete
-	startPipeline(t, p)
-	kafka.Close()
-	if err := api.Delete(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() error { // the running operator still hopes
-		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || p.DeletionTimestamp.IsZero() {
-			return fmt.Errorf("not being deleted: %w", err)
-		}
-		return nil
-	})
-	later := *reconciler
-	later.Topics = topics.NewPool()
-	defer later.Topics.Close()
-	later.Now = func() time.Time { return time.Now().Add(deleteTopicWithin) }
-	eventually(t, func() error { // its cache may be behind
-		if _, err := later.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
-			return err
-		}
-		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("still there, %w", err)
-		}
-		return nil
-	})
-	awaitEvent(t, namespace, "TopicRetained")
 }
 
 // remove deletes the pipeline and waits until it is gone.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kfake"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -127,7 +128,7 @@ func TestSeeRollouts(t *testing.T) {
 type fleet struct {
 	api       client.Client
 	operator  *rest.Config
-	servers   []string
+	kafka     *kfake.Cluster
 	pipelines []*v1alpha1.LogPipeline
 	// broken is an image whose pods never get ready, but those of the spared
 	// pipeline.
@@ -148,12 +149,12 @@ func newFleet(t *testing.T, size int) *fleet {
 			t.Error(err)
 		}
 	})
-	f := &fleet{operator: cluster, servers: newKafka(t).ListenAddrs(), templates: map[string]corev1.PodTemplateSpec{}}
+	f := &fleet{operator: cluster, kafka: newKafka(t), templates: map[string]corev1.PodTemplateSpec{}}
 	if f.api, err = client.New(cluster, client.Options{Scheme: scheme.Scheme}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range size {
-		p := newPipeline("default", f.servers)
+		p := newPipeline("default", f.kafka.ListenAddrs())
 		p.Name = fmt.Sprintf("orders-%02d", i)
 		if err := f.api.Create(t.Context(), p); err != nil {
 			t.Fatal(err)
