@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -118,6 +119,7 @@ func FuzzParse(f *testing.F) {
 		``, `[]`, `{}`, ` [ { } , { "a" : [ 1 ] } ] `, "{\"a\":\n[1, 2]}", "{}\n{}\n", "{\"a\":1}\r\n\r\n{\"b\":\"\\u00e9\\\"\"}",
 		`{"a":-0.5e+10,"b":[true,false,null]}`, `{"a":"日本語 and more than eight bytes"}`, "{\"a\":\"\xed\xa0\x80\"}", `{"a":{"b":{"c":{"d":1}}}}`,
 		`[1]`, `{"a":01}`, `[{}`, `{"a":"\ud800"}`, "{\"a\":\"\x00\"}", "[{}\r,\r{\r}]",
+		`[{"a":"` + strings.Repeat("x", 64) + `\"` + strings.Repeat("y", 2100) + `é"},{"b":"` + strings.Repeat(`\\"`, 40) + `"}]`,
 	} {
 		f.Add([]byte(seed))
 	}

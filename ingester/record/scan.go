@@ -14,6 +14,7 @@ const failed = -1
 // partner, duplicate names are allowed: both as the RFC's grammar has it.
 type scanner struct {
 	data     []byte
+	plain    plainText
 	maxDepth int
 
 	// newline is the first line feed that was met between tokens, -1 for

@@ -1,60 +1,42 @@
 package record
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
 )
 
+// Of eight bytes in a word.
 const (
 	eachByte = 0x0101010101010101
 	highBits = 0x80 * eachByte
 )
 
-// special marks, by its high bit, each byte of word that ends the plain part
-// of a string: a quote, a backslash, a control character, or anything that
-// isn't ASCII. The subtractions may borrow from the next higher byte, so only
-// the lowest mark is exact (Mycroft's test for a zero byte).
-func special(word uint64) uint64 {
-	control := word - ' '*eachByte
-	quote := (word ^ '"'*eachByte) - eachByte
-	backslash := (word ^ '\\'*eachByte) - eachByte
-	return (control | quote | backslash | word) & highBits
-}
+// isPlain is whether a byte stands for itself in a string: it is ASCII, and no
+// quote, backslash or control character.
+func isPlain(c byte) bool { return c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' }
 
 // text scans a string from behind its opening quote.
 func (s *scanner) text(i int) int {
-	data := s.data
 	for {
-		for len(data)-i >= 8 {
-			marks := special(binary.LittleEndian.Uint64(data[i:]))
-			if marks != 0 {
-				if i += bits.TrailingZeros64(marks) / 8; data[i] == '"' {
-					return i + 1
-				}
-				break
-			}
-			i += 8
+		end, known := s.plain.next(i)
+		if !known {
+			end = s.plain.find(s.data, i)
 		}
-		if i >= len(data) {
+		if i = end; i >= len(s.data) {
 			return s.unexpected(i, "the end of a string")
 		}
-		switch c := data[i]; {
+		switch c := s.data[i]; {
 		case c == '"':
 			return i + 1
 		case c == '\\':
-			if i = s.escape(i + 1); i == failed {
-				return failed
-			}
+			i = s.escape(i + 1)
 		case c < ' ':
 			return s.fail(MalformedJSON, i, fmt.Sprintf("a string holds control character 0x%02x; write it as \\u%04x", c, c))
-		case c < utf8.RuneSelf:
-			i++
 		default:
-			if i = s.runes(i); i == failed {
-				return failed
-			}
+			i = s.runes(i)
+		}
+		if i == failed {
+			return failed
 		}
 	}
 }
