@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,24 @@ func TestSnappyWithoutFraming(t *testing.T) {
 		got, err := d.decompress(codecSnappy, snappy.Encode(nil, want))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: %d bytes, %v", size, len(got), err)
+		}
+	}
+}
+
+// One block holds all fragments, and every decoder takes it for one.
+func TestSnappyBlockOfSeveralFragments(t *testing.T) {
+	lines := bytes.Join(logLines(1000), nil)
+	noise := make([]byte, 3*snappyFragment)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	for _, records := range [][]byte{{}, lines[:5], lines[:snappyFragment-1], lines[:snappyFragment], lines[:snappyFragment+1], lines, noise} {
+		const before = "header"
+		block, found := bytes.CutPrefix(appendSnappy([]byte(before), records), []byte(before))
+		got, err := snappy.Decode(nil, block)
+		if !found || err != nil || !bytes.Equal(got, records) {
+			t.Errorf("%d bytes: %d bytes, %v", len(records), len(got), err)
+		}
+		if len(records) == len(lines) && len(block) > len(lines)/2 {
+			t.Errorf("%d bytes of logs are compressed to %d", len(lines), len(block))
 		}
 	}
 }
