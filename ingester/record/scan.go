@@ -114,7 +114,12 @@ func (s *scanner) object(i, depth int) int {
 		if i = s.space(i); i >= len(s.data) || s.data[i] != ':' {
 			return s.unexpected(i, "':' after the name of a member")
 		}
-		if i = s.value(s.space(i+1), depth); i == failed {
+		if i = s.space(i + 1); i < len(s.data) && s.data[i] == '"' {
+			i = s.text(i + 1)
+		} else {
+			i = s.value(i, depth)
+		}
+		if i == failed {
 			return failed
 		}
 		if i = s.space(i); i >= len(s.data) || s.data[i] != ',' {
