@@ -144,9 +144,9 @@ func quoted(text string) string {
 // wordsBefore begin the line with which the process says why it ends.
 const wordsBefore = "ingester "
 
-// localAddress is what an error of the net package says of this side of a
-// connection, whose port is never the same.
-var localAddress = regexp.MustCompile(`\S+:\d+->`)
+// fleeting is what errors hold that is never the same: this side of a
+// connection, in those of the net package, and what stores call a request.
+var fleeting = regexp.MustCompile(`\S+:\d+->|(RequestID|HostID): [^,]*,? ?`)
 
 // lastWords is why a process ended, if it said so, from its termination
 // message, which is the end of its log.
@@ -156,7 +156,7 @@ func lastWords(message string) string {
 	if !strings.HasPrefix(last, wordsBefore) {
 		return ""
 	}
-	return quoted(localAddress.ReplaceAllString(last, ""))
+	return quoted(fleeting.ReplaceAllString(last, ""))
 }
 
 // nodeCount is how many nodes there are for each cause; that changes as nodes

@@ -54,6 +54,12 @@ func NewAutoscaling(mgr ctrl.Manager, store *scaling.Store, service types.Namesp
 	}, nil
 }
 
+// troubleOf is what the consumers of a pipeline said last.
+func (a *Autoscaling) troubleOf(p *v1alpha1.LogPipeline) scaling.Trouble {
+	sample, _ := a.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	return sample.Trouble
+}
+
 // How long what was asked for holds. An API server changes by an upgrade.
 const (
 	serverFor          = time.Hour

@@ -2,12 +2,14 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
 // The conditions of the parts of a pipeline, one function each. They are pure.
@@ -50,10 +52,14 @@ func topicReady(p *pass) metav1.Condition {
 
 func storageReady(p *pass) metav1.Condition {
 	const t = v1alpha1.ConditionStorageReady
-	storage := p.storage
+	storage, consumer := p.storage, p.children.consumer
 	switch {
 	case p.failedAt(t):
 		return condition(t, metav1.ConditionFalse, p.failure.reason, p.failure.Unwrap().Error())
+	case strings.Contains(consumer.trouble.ailment.words, v1alpha1.ReasonExclusiveCreateUnsupported):
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonExclusiveCreateUnsupported, consumer.trouble.String())
+	case consumer.told.StoreFailure.Pod != "":
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonStoreFailed, saidBy(p, consumer.told.StoreFailure))
 	case p.pipeline.Spec.Storage.ObjectStore != nil:
 		return condition(t, metav1.ConditionTrue, v1alpha1.ReasonObjectStore,
 			fmt.Sprintf("segments are stored in %s", p.pipeline.Spec.Storage.ObjectStore.URL))
@@ -85,6 +91,8 @@ func available(p *pass, t string, d deploymentSeen) metav1.Condition {
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentMissing, "the Deployment does not exist yet")
 	case d.changed || d.live.Status.ObservedGeneration < d.live.Generation:
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, "the Deployment has been changed")
+	case d.told.Stopped.Pod != "":
+		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonPartitionsStopped, saidBy(p, d.told.Stopped))
 	case rolloutFailed(d.live):
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentFailed,
 			"the rollout makes no progress: "+waitingMessage(d))
@@ -123,6 +131,11 @@ func rolloutFailed(d *appsv1.Deployment) bool {
 func readyMessage(d *appsv1.Deployment) string {
 	return fmt.Sprintf("%d of %d pods of Deployment %q are up to date and ready",
 		min(d.Status.UpdatedReplicas, d.Status.ReadyReplicas), *d.Spec.Replicas, d.Name)
+}
+
+// saidBy quotes a pod.
+func saidBy(p *pass, q scaling.Quote) string {
+	return fmt.Sprintf("pod %q says: %s; for more: kubectl logs -n %s %[1]s", q.Pod, quoted(fleeting.ReplaceAllString(q.Message, "")), p.pipeline.Namespace)
 }
 
 // waitingMessage also says why pods are missing, or where to look while that

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/controllers/resources"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
 // childrenSeen is what runs.
@@ -27,6 +28,16 @@ type deploymentSeen struct {
 	changed bool
 	// trouble is why pods are missing, as far as that is known.
 	trouble podTrouble
+	// told is what consumers say of themselves while not all are ready.
+	told scaling.Trouble
+}
+
+// incomplete tells whether pods are missing, or too many.
+func (d deploymentSeen) incomplete() bool { return d.live != nil && !rolledOut(d.live) }
+
+// unexplained tells whether pods are missing and nobody has said why yet.
+func (d deploymentSeen) unexplained() bool {
+	return d.incomplete() && d.trouble == podTrouble{} && d.told == scaling.Trouble{}
 }
 
 // observe reads what runs.
@@ -42,6 +53,9 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) (err error) {
 	}
 	if err = r.observePods(ctx, p, resources.ConsumerComponent, &p.children.consumer); err != nil {
 		return err
+	}
+	if p.children.consumer.incomplete() {
+		p.children.consumer.told = r.Autoscaling.troubleOf(p.pipeline)
 	}
 	p.autoscaling, err = r.Autoscaling.observe(ctx, p.pipeline, p.partitions())
 	return err

@@ -26,7 +26,7 @@ const longUnready = 5 * time.Minute
 
 // observePods finds out why pods of a Deployment are missing, where they are.
 func (r *Reconciler) observePods(ctx context.Context, p *pass, component string, seen *deploymentSeen) error {
-	if seen.live == nil || rolledOut(seen.live) {
+	if !seen.incomplete() {
 		return nil
 	}
 	var pods corev1.PodList

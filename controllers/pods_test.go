@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
 // podAt is a pod that a kubelet has, and that is not ready, then changed, as
@@ -280,4 +281,33 @@ func TestStatusFollowsThePods(t *testing.T) {
 	turnInto(t, pod, running("10.0.0.1", corev1.ConditionTrue))
 	awaitCondition(t, p, v1alpha1.ConditionIngesterAvailable, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing)
 	awaitRunning(t, p)
+}
+
+func TestStatusQuotesAConsumer(t *testing.T) {
+	p := newPipeline(newNamespace(t), newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	store := reconciler.Autoscaling.store
+	says := func(trouble scaling.Trouble) {
+		store.Put(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name}, scaling.Sample{Trouble: trouble})
+	}
+	says(scaling.Trouble{Stopped: scaling.Quote{Pod: "orders-consumer-a", Message: "offsets 0 to 4 were removed:\n record the gap"}})
+	lose(t, p, p.Name+"-consumer")
+	got := awaitCondition(t, p, v1alpha1.ConditionConsumerAvailable, metav1.ConditionFalse, v1alpha1.ReasonPartitionsStopped)
+	want := fmt.Sprintf(`pod "orders-consumer-a" says: offsets 0 to 4 were removed: record the gap; for more: kubectl logs -n %s orders-consumer-a`, p.Namespace)
+	if got.Message != want {
+		t.Errorf("message is\n%s\nwant\n%s", got.Message, want)
+	}
+
+	says(scaling.Trouble{StoreFailure: scaling.Quote{Pod: "orders-consumer-a", Message: "the object store is not available: RequestID: 8F3, HostID: x, 503"}})
+	pod := newPod(t, p, "consumer", "orders-consumer-b", running("10.0.0.1", corev1.ConditionFalse))
+	crashed := running("10.0.0.1", corev1.ConditionFalse)
+	containers(corev1.ContainerStatus{State: endedWith(1, "Error", "")})(&crashed)
+	turnInto(t, pod, crashed) // has the pipeline looked at
+	got = awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, v1alpha1.ReasonStoreFailed)
+	want = fmt.Sprintf(`pod "orders-consumer-a" says: the object store is not available: 503; for more: kubectl logs -n %s orders-consumer-a`, p.Namespace)
+	if got.Message != want {
+		t.Errorf("message is\n%s\nwant\n%s", got.Message, want)
+	}
+	awaitRunning(t, p)
+	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionTrue, v1alpha1.ReasonEphemeral)
 }

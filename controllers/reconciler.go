@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
@@ -142,6 +143,8 @@ func (p *pass) result() (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: invalidCheckEvery}, nil
 	case p.failure == nil && !p.storage.ready():
 		return ctrl.Result{RequeueAfter: storageCheckEvery}, nil
+	case p.failure == nil && !p.pipeline.Spec.Suspend && p.children.consumer.unexplained():
+		return ctrl.Result{RequeueAfter: scaling.Interval}, nil // the consumers are asked
 	case p.failure == nil && p.rollout.held != "":
 		return ctrl.Result{RequeueAfter: min(p.rollout.again, resyncEvery)}, nil
 	default:

@@ -14,7 +14,9 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/ingester/segment"
 )
 
 // passAt is a pass that found everything as it should be, then changed.
@@ -123,6 +125,35 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 				p.children.consumer.live.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse}}
 			}),
 			state{"Ready": no + " DeploymentFailed", "Reconciling": yes + " Progressing", "ConsumerAvailable": no + " DeploymentFailed"},
+		},
+		"consumer's pod crashes": {
+			passAt(func(p *pass) {
+				p.children.consumer.live.Status.AvailableReplicas = 0
+				p.children.consumer.trouble = podTrouble{"logs", "a", ailment{what: "lost it"}}
+			}),
+			state{"Ready": no + " PodsFailing", "Reconciling": yes + " Progressing", "ConsumerAvailable": no + " PodsFailing"},
+		},
+		"consumer's partition stands still": {
+			passAt(func(p *pass) {
+				p.children.consumer.live.Status.AvailableReplicas = 0
+				p.children.consumer.trouble = podTrouble{"logs", "a", ailmentUnready}
+				p.children.consumer.told.Stopped = scaling.Quote{Pod: "a", Message: "m"}
+			}),
+			state{"Ready": no + " PartitionsStopped", "Reconciling": yes + " Progressing", "ConsumerAvailable": no + " PartitionsStopped"},
+		},
+		"store is not available": {
+			passAt(func(p *pass) {
+				p.children.consumer.live.Status.AvailableReplicas = 0
+				p.children.consumer.told.StoreFailure = scaling.Quote{Pod: "a", Message: "m"}
+			}),
+			state{"Ready": no + " StoreFailed", "Reconciling": yes + " Progressing", "StorageReady": no + " StoreFailed", "ConsumerAvailable": no + " DeploymentProgressing"},
+		},
+		"store lets two create the same": {
+			passAt(func(p *pass) {
+				p.children.consumer.live.Status.AvailableReplicas = 0
+				p.children.consumer.trouble = podTrouble{"logs", "a", ailment{what: "lost it", words: "ingester consume: " + segment.ErrExclusiveCreateUnsupported.Error()}}
+			}),
+			state{"Ready": no + " ExclusiveCreateUnsupported", "Reconciling": yes + " Progressing", "StorageReady": no + " ExclusiveCreateUnsupported", "ConsumerAvailable": no + " PodsFailing"},
 		},
 		"nothing runs yet": {
 			passAt(func(p *pass) { p.children = childrenSeen{} }),

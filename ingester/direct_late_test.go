@@ -23,6 +23,7 @@ import (
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/segment"
 	"github.com/logpipeline/logpipeline/ingester/segment/s3server"
+	"github.com/logpipeline/logpipeline/ingester/signal"
 )
 
 // launchRole starts a role in this process and doesn't wait for it to be ready.
@@ -52,6 +53,20 @@ func (r *running) awaitUnready(t *testing.T, why string) {
 		answer, err := io.ReadAll(response.Body)
 		return err == nil && response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(answer), why)
 	})
+}
+
+// signals are what the process tells of itself.
+func (r *running) signals(t *testing.T) (told signal.Signals) {
+	t.Helper()
+	response, err := r.client.Get(r.admin + signal.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(&told); err != nil {
+		t.Fatal(err)
+	}
+	return told
 }
 
 // place posts a record and returns the offset that the receipt names.
@@ -121,7 +136,7 @@ func TestDirectStartsWithoutItsObjectStore(t *testing.T) {
 	}
 }
 
-// Without its object store a consumer waits, says why, and ends when it is told.
+// Without its object store a consumer waits, says why, also to the operator, and ends when it is told.
 func TestConsumeWaitsForItsObjectStore(t *testing.T) {
 	s3server.Start(t) // for the credentials
 	cfg := config.DefaultFor(config.RoleConsume)
@@ -129,6 +144,9 @@ func TestConsumeWaitsForItsObjectStore(t *testing.T) {
 	cfg.ObjectStore.URL = s3server.URL("127.0.0.1:1", "p")
 	r := launchRole(t, config.RoleConsume, cfg)
 	r.awaitUnready(t, "the object store is not available")
+	if got := r.signals(t).Consumer; got == nil || got.Generation != -1 || !strings.Contains(got.StoreFailure, "the object store is not available") {
+		t.Errorf("signals are %+v", got)
+	}
 	began := time.Now()
 	r.stop(t)
 	if took := time.Since(began); took > 3*time.Second {

@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/logpipeline/logpipeline/ingester/config"
+	"github.com/logpipeline/logpipeline/ingester/consumer"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
 	"github.com/logpipeline/logpipeline/ingester/mounted"
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +28,8 @@ type process struct {
 	registry *prometheus.Registry
 	admin    *admin
 	files    *mounted.Watcher
+	// storeFailure is why the store could not be opened yet.
+	storeFailure atomic.Pointer[string]
 }
 
 // Run runs a role until ctx ends, drains it, and returns. It returns nil only
@@ -113,12 +117,14 @@ func (p *process) consume(ctx context.Context) error {
 	}
 	defer client.Close()
 	defer p.watchFiles(ctx)()
+	var opened atomic.Pointer[consumer.Consumer]
+	p.tell(nil, opened.Load)
 	consumer, err := p.openConsumer(ctx, client, nil)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
+	opened.Store(consumer)
 	p.admin.health = consumer.Stopped
-	p.tell(nil, consumer)
 	p.admin.ready()
 	return consumer.Run(ctx)
 }
@@ -160,7 +166,7 @@ func (p *process) standalone(ctx context.Context) error {
 	client := kafka.New(p.cfg.Kafka, p.writtenTopics()...)
 	defer client.Close()
 	progress := newProgress()
-	consumer, err := p.openConsumer(ctx, client, progress)
+	storing, err := p.openConsumer(ctx, client, progress)
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -168,8 +174,8 @@ func (p *process) standalone(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.admin.health = consumer.Stopped
-	p.tell(intake, consumer)
+	p.admin.health = storing.Stopped
+	p.tell(intake, func() *consumer.Consumer { return storing })
 
 	consuming, stopConsuming := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopConsuming()
@@ -178,7 +184,7 @@ func (p *process) standalone(ctx context.Context) error {
 	consumed := make(chan error, 1)
 	go func() {
 		defer stopServing() // without a consumer there is no reason to serve
-		consumed <- consumer.Run(consuming)
+		consumed <- storing.Run(consuming)
 	}()
 	err = intake.run(serving)
 

@@ -12,8 +12,8 @@ import (
 )
 
 // tell serves what the parts of a role, nil for those that it lacks, know of
-// themselves.
-func (p *process) tell(i *intake, c *consumer.Consumer) {
+// themselves. The consumer is nil until its store is open.
+func (p *process) tell(i *intake, c func() *consumer.Consumer) {
 	started := time.Now()
 	p.admin.mux.HandleFunc("GET "+signal.Path, func(w http.ResponseWriter, _ *http.Request) {
 		signals := signal.Signals{Version: signal.FormatVersion, Started: started}
@@ -21,12 +21,23 @@ func (p *process) tell(i *intake, c *consumer.Consumer) {
 			signals.Ingester = i.signals()
 		}
 		if c != nil {
-			consumer := c.Signals()
-			signals.Consumer = &consumer
+			signals.Consumer = p.consumerSignals(c())
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(signals) // whoever asked may have left
 	})
+}
+
+func (p *process) consumerSignals(c *consumer.Consumer) *signal.Consumer {
+	if c != nil {
+		signals := c.Signals()
+		return &signals
+	}
+	opening := &signal.Consumer{Generation: -1, Partitions: []signal.Partition{}}
+	if failure := p.storeFailure.Load(); failure != nil {
+		opening.StoreFailure = *failure
+	}
+	return opening
 }
 
 func (i *intake) signals() *signal.Ingester {

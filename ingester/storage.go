@@ -30,7 +30,9 @@ func (p *process) openStore(ctx context.Context) (*segment.Store, error) {
 			return store, err
 		}
 		p.logger.Warn("the store can't be opened; trying again", "pause", pause, "error", err)
-		p.admin.setState(err.Error())
+		failure := err.Error()
+		p.storeFailure.Store(&failure)
+		p.admin.setState(failure)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):

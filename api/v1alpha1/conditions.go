@@ -198,8 +198,8 @@ const (
 	// from getting lost. Choose another store.
 	ReasonExclusiveCreateUnsupported = "ExclusiveCreateUnsupported"
 
-	// ReasonStoreFailed: consumers cannot write to the store; the message
-	// quotes one of them.
+	// ReasonStoreFailed: consumers cannot open the store, and try again; the
+	// message quotes one of them.
 	ReasonStoreFailed = "StoreFailed"
 
 	// ReasonEphemeral: segments live and die with their pod.

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,11 +26,13 @@ type pipeline struct {
 	intake  IntakeMeter
 	wanted  Holder
 	records Holder
+	trouble Trouble
 }
 
 // said is what a pipeline's pods have said.
 type said struct {
 	ingesters, consumers           []answered
+	unready                        []answered // consumers
 	askedIngesters, askedConsumers int
 	ingesterErr, consumerErr       error
 	owners                         owners
@@ -67,6 +70,7 @@ func (k *cluster) askPods(ctx context.Context, targets []Target) []said {
 		s := &all[i]
 		group.Go(func() { s.ingesters, s.askedIngesters, s.ingesterErr = k.scraper.ask(ctx, t.Ingesters) })
 		group.Go(func() { s.consumers, s.askedConsumers, s.consumerErr = k.scraper.ask(ctx, t.Consumers) })
+		group.Go(func() { s.unready = k.scraper.askUnready(ctx, t.Consumers) })
 	}
 	group.Wait()
 	return all
@@ -74,7 +78,8 @@ func (k *cluster) askPods(ctx context.Context, targets []Target) []said {
 
 // sample decides what is to be known of a pipeline.
 func (p *pipeline) sample(t Target, s said, r lag.Result) Sample {
-	sample := Sample{QueueBytes: p.queueBytes(t, s)}
+	p.trouble = p.trouble.next(slices.Concat(s.unready, s.consumers), len(t.Consumers))
+	sample := Sample{QueueBytes: p.queueBytes(t, s), Trouble: p.trouble}
 	if r.Err != nil {
 		unknown := Value{err: r.Err}
 		sample.LagRecords, sample.WantedReplicas, sample.DelaySeconds = unknown, unknown, unknown

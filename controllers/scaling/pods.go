@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,8 @@ type Pod struct {
 	Name string
 	// Address is host:port of its admin listener.
 	Address string
-	// Starting and Terminating pods are not asked.
+	// Starting and Terminating pods are not asked for their load; Starting is
+	// also what one says that runs and isn't ready.
 	Starting, Terminating bool
 }
 
@@ -53,16 +55,38 @@ func (s *scraper) close() { s.client.CloseIdleConnections() }
 // ask asks the pods that neither start nor terminate. The error says that none
 // of them answered, or less than half; without any pod there is none.
 func (s *scraper) ask(ctx context.Context, pods []Pod) (answers []answered, asked int, err error) {
+	var serving []Pod
+	for _, pod := range pods {
+		if !pod.Starting && !pod.Terminating {
+			serving = append(serving, pod)
+		}
+	}
+	answers, failures := s.askEach(ctx, serving)
+	if 2*len(answers) < len(serving) {
+		return nil, len(serving), fmt.Errorf("%d of %d pods told their signals: %w", len(answers), len(serving), errors.Join(failures...))
+	}
+	return answers, len(serving), nil
+}
+
+// askUnready asks the pods that run and are not ready, of which many a one does
+// not answer.
+func (s *scraper) askUnready(ctx context.Context, pods []Pod) []answered {
+	var unready []Pod
+	for _, pod := range pods {
+		if pod.Starting && !pod.Terminating && !strings.HasPrefix(pod.Address, ":") {
+			unready = append(unready, pod)
+		}
+	}
+	answers, _ := s.askEach(ctx, unready)
+	return answers
+}
+
+func (s *scraper) askEach(ctx context.Context, pods []Pod) (answers []answered, failures []error) {
 	var (
-		group    sync.WaitGroup
-		mutex    sync.Mutex
-		failures []error
+		group sync.WaitGroup
+		mutex sync.Mutex
 	)
 	for _, pod := range pods {
-		if pod.Starting || pod.Terminating {
-			continue
-		}
-		asked++
 		group.Go(func() {
 			answer, err := s.askOne(ctx, pod)
 			mutex.Lock()
@@ -75,10 +99,7 @@ func (s *scraper) ask(ctx context.Context, pods []Pod) (answers []answered, aske
 		})
 	}
 	group.Wait()
-	if 2*len(answers) < asked {
-		return nil, asked, fmt.Errorf("%d of %d pods told their signals: %w", len(answers), asked, errors.Join(failures...))
-	}
-	return answers, asked, nil
+	return answers, failures
 }
 
 func (s *scraper) askOne(ctx context.Context, pod Pod) (answered, error) {

@@ -38,6 +38,8 @@ type Sample struct {
 	QueueBytes, LagRecords, WantedReplicas Value
 	// DelaySeconds is how long the oldest record that isn't done has waited.
 	DelaySeconds Value
+	// Trouble is what keeps a consumer from storing.
+	Trouble Trouble
 	Rates
 }
 

@@ -33,6 +33,9 @@ func (c *Consumer) Signals() signal.Consumer {
 
 func (s *standing) signal(partition int32) signal.Partition {
 	signals := signal.Partition{Partition: partition, SealedOffset: -1, NextOffset: -1, Stopped: s.reason}
+	if s.stopped != nil {
+		signals.StoppedMessage = s.stopped.Error()
+	}
 	if s.known {
 		signals.SealedOffset, signals.NextOffset = s.sealed, s.next
 	}

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,11 +50,14 @@ func TestSignals(t *testing.T) {
 			Group: "logpipeline." + b.name, TopicID: found.ID, AppendedRecords: 10,
 			Partitions: []signal.Partition{{SealedOffset: 1, NextOffset: 11}, {Partition: 1, Stopped: "RecordUnstorable"}},
 		}
-		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(signal.Consumer{}, "MemberID", "Generation", "BusySeconds"), cmpopts.IgnoreFields(signal.Partition{}, "FirstUnsealed")); diff != "" {
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(signal.Consumer{}, "MemberID", "Generation", "BusySeconds"), cmpopts.IgnoreFields(signal.Partition{}, "FirstUnsealed", "StoppedMessage")); diff != "" {
 			t.Errorf("signals (-want +got):\n%s", diff)
 		}
 		if got.Generation < 0 || got.MemberID == "" || got.BusySeconds < 0 {
 			t.Errorf("signals are %+v", got)
+		}
+		if message := got.Partitions[1].StoppedMessage; !strings.Contains(message, "RecordUnstorable") || !strings.Contains(message, b.name+"/1") {
+			t.Errorf("partition 1 is stopped because %q", message)
 		}
 		if first := got.Partitions[0].FirstUnsealed; first == nil || first.Before(before) || first.After(time.Now().Add(time.Minute)) {
 			t.Errorf("first record that is not sealed is of %v", first)

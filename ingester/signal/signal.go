@@ -59,6 +59,8 @@ type Consumer struct {
 	// had more to read than it had fetched: AppendedRecords per busy second is
 	// how fast this process drains.
 	BusySeconds float64 `json:"busySeconds"`
+	// StoreFailure is why the store could not be opened yet; empty once it is.
+	StoreFailure string `json:"storeFailure,omitempty"`
 	// Partitions that this process owns.
 	Partitions []Partition `json:"partitions"`
 }
@@ -77,4 +79,6 @@ type Partition struct {
 	// Stopped is why the partition stands still until somebody decides; empty
 	// while it does not.
 	Stopped string `json:"stopped,omitempty"`
+	// StoppedMessage says that in a sentence, with the remedy.
+	StoppedMessage string `json:"stoppedMessage,omitempty"`
 }
