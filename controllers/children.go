@@ -33,6 +33,7 @@ func (r *Reconciler) applyChildren(ctx context.Context, p *pass) error {
 	want, err := resources.Build(resources.Input{
 		Pipeline:          p.pipeline,
 		Configs:           p.resolved.configs,
+		Draining:          p.stopping.consumers,
 		Partitions:        p.partitions(),
 		SingleNode:        p.storage.singleNode(),
 		Image:             r.Image,

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -14,8 +16,8 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
-// finalizer holds a LogPipeline until its topic is deleted. The children need
-// none: they go with their owner.
+// finalizer holds a LogPipeline until all is done that is to be done outside
+// the API server. The children need none: they go with their owner.
 const finalizer = "ingest.logpipeline.io/topic"
 
 // Deleting a topic is tried this often and this long; then the topic stays,
@@ -29,10 +31,10 @@ func deletesTopic(p *v1alpha1.LogPipeline) bool {
 	return p.Spec.Topic.Management != v1alpha1.TopicExisting && p.Spec.Topic.DeletionPolicy == v1alpha1.TopicDelete
 }
 
-// holdFinalizer has the finalizer in place before there is a topic to delete,
-// and takes it away when the spec no longer asks for that.
+// holdFinalizer has the finalizer in place before there is a topic, and takes
+// it away when the spec no longer asks for what it is for.
 func (r *Reconciler) holdFinalizer(ctx context.Context, p *pass) error {
-	return r.patchFinalizer(ctx, p.pipeline, deletesTopic(p.pipeline))
+	return r.patchFinalizer(ctx, p.pipeline, deletesTopic(p.pipeline) || p.pipeline.Spec.Consumer.DrainOnDelete)
 }
 
 func (r *Reconciler) patchFinalizer(ctx context.Context, pipeline *v1alpha1.LogPipeline, hold bool) error {
@@ -51,8 +53,8 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, pipeline *v1alpha1.LogP
 	return nil
 }
 
-// finalize deletes the topic, if the spec asks for it, and lets the pipeline
-// go.
+// finalize does, one after the other, what is to be done before the pipeline
+// may go, and lets it go.
 func (r *Reconciler) finalize(ctx context.Context, pipeline *v1alpha1.LogPipeline) (ctrl.Result, error) {
 	key := client.ObjectKeyFromObject(pipeline)
 	defer r.Topics.Release(key.String())
@@ -60,15 +62,71 @@ func (r *Reconciler) finalize(ctx context.Context, pipeline *v1alpha1.LogPipelin
 	if !controllerutil.ContainsFinalizer(pipeline, finalizer) {
 		return ctrl.Result{}, nil
 	}
-	if err := r.deleteTopic(ctx, pipeline); err != nil {
-		if r.Now().Sub(pipeline.DeletionTimestamp.Time) < deleteTopicWithin {
-			log.FromContext(ctx).Info("topic not deleted yet", "error", err.Error())
-			return ctrl.Result{RequeueAfter: deleteTopicEvery}, nil
+	p := &pass{pipeline: pipeline}
+	for _, duty := range []func(context.Context, *pass) (waits string, err error){
+		r.drainBeforeDeletion,
+		r.deleteTopicInTime,
+	} {
+		waits, err := duty(ctx, p)
+		if err == nil && waits != "" {
+			_, err = r.patchStatus(ctx, pipeline, terminating(pipeline, waits, r.Now()))
 		}
-		r.topicRetained(pipeline, err.Error())
+		if err != nil || waits != "" {
+			return ctrl.Result{RequeueAfter: deleteTopicEvery}, client.IgnoreNotFound(err)
+		}
 	}
 	err := r.patchFinalizer(ctx, pipeline, false)
 	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// terminating is the status of a pipeline that waits for something before it
+// goes. It is pure.
+func terminating(p *v1alpha1.LogPipeline, waits string, now time.Time) v1alpha1.LogPipelineStatus {
+	status := *p.Status.DeepCopy()
+	status.ObservedGeneration = p.Generation
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	for _, c := range []metav1.Condition{
+		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTerminating, waits),
+		condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonTerminating, waits),
+	} {
+		c.ObservedGeneration, c.LastTransitionTime = p.Generation, metav1.NewTime(now)
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
+	return status
+}
+
+// drainBeforeDeletion waits until the consumers have stored what the topic
+// holds, or their time is over. Where others delete them, it does not wait.
+func (r *Reconciler) drainBeforeDeletion(ctx context.Context, p *pass) (waits string, err error) {
+	if !p.pipeline.Spec.Consumer.DrainOnDelete {
+		return "", nil
+	}
+	if err := r.planStop(ctx, p, p.pipeline.DeletionTimestamp.Time); err != nil {
+		return "", err
+	}
+	if err := r.stop(ctx, p); err != nil {
+		return "", err
+	}
+	r.tellDrained(p)
+	return p.stopping.waits, nil
+}
+
+// deleteTopicInTime deletes the topic, if the spec asks for it, or gives that
+// up.
+func (r *Reconciler) deleteTopicInTime(ctx context.Context, p *pass) (waits string, err error) {
+	within := deleteTopicWithin
+	if p.pipeline.Spec.Consumer.DrainOnDelete {
+		within += r.DrainWithin
+	}
+	err = r.deleteTopic(ctx, p.pipeline)
+	if err != nil && r.Now().Sub(p.pipeline.DeletionTimestamp.Time) < within {
+		log.FromContext(ctx).Info("topic not deleted yet", "error", err.Error())
+		return fmt.Sprintf("topic %q is still to be deleted: %v", p.pipeline.Status.Topic.Name, err), nil
+	}
+	if err != nil {
+		r.topicRetained(p.pipeline, err.Error())
+	}
+	return "", nil
 }
 
 func (r *Reconciler) deleteTopic(ctx context.Context, pipeline *v1alpha1.LogPipeline) error {

@@ -54,10 +54,14 @@ type Reconciler struct {
 	Namespace string
 	// Concurrency is how many pipelines are reconciled at the same time.
 	Concurrency int
+	// DrainWithin bounds how long the consumers of a pipeline that stops may
+	// go on.
+	DrainWithin time.Duration
 	// Now is the clock.
 	Now func() time.Time
 
 	rollouts *rolloutTurns
+	drains   *drains
 }
 
 // How long until a pipeline is looked at again when nothing has called for
@@ -76,6 +80,7 @@ type pass struct {
 	resolved resolved
 	topic    topicSeen
 	rollout  rolloutSeen
+	stopping stopping
 	children childrenSeen
 	storage  storageSeen
 	// autoscaling is read last, for it tells of what the phases made.
@@ -90,20 +95,25 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, pipeline); err != nil {
 		r.Topics.Release(request.String())
 		r.rollouts.forget(request.NamespacedName)
+		r.drains.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	result, err := r.reconcile(ctx, pipeline)
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil // the cache was behind
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, pipeline *v1alpha1.LogPipeline) (ctrl.Result, error) {
 	if !pipeline.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, pipeline)
 	}
 	p := &pass{pipeline: pipeline}
-	err := r.runPhases(ctx, p)
-	if err == nil {
-		err = r.writeStatus(ctx, p)
+	if err := r.runPhases(ctx, p); err != nil {
+		return ctrl.Result{}, err
 	}
-	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: time.Second}, nil // the cache was behind
-	}
-	if err != nil {
+	if err := r.writeStatus(ctx, p); err != nil {
 		return ctrl.Result{}, err
 	}
 	return p.result()
@@ -115,6 +125,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
 	for _, phase := range []func(context.Context, *pass) error{
 		r.holdFinalizer,
+		r.planSuspension,
 		r.resolve,
 		r.yieldToElder, // by its addresses
 		r.ensureTopic,
@@ -131,12 +142,20 @@ func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
 		}
 		break
 	}
+	if p.failure != nil && p.pipeline.Spec.Suspend {
+		if err := r.stop(ctx, p); err != nil {
+			return err
+		}
+	}
+	r.tellDrained(p)
 	return r.observe(ctx, p)
 }
 
 // result says when to come back.
 func (p *pass) result() (ctrl.Result, error) {
 	switch {
+	case p.stopping.consumers > 0:
+		return ctrl.Result{RequeueAfter: drainCheckEvery}, nil
 	case p.failure != nil && !p.failure.stalled:
 		return ctrl.Result{}, p.failure
 	case p.failure != nil && p.failure.reason == v1alpha1.ReasonInvalidSpec:

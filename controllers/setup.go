@@ -73,7 +73,9 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 		Image:       image,
 		Concurrency: DefaultConcurrency,
 		Now:         time.Now,
+		DrainWithin: DefaultDrainWithin,
 		rollouts:    &rolloutTurns{},
+		drains:      newDrains(),
 	}
 }
 

@@ -20,17 +20,24 @@ import (
 // behind.
 func (r *Reconciler) writeStatus(ctx context.Context, p *pass) error {
 	status := decide(p, r.Now())
-	if equality.Semantic.DeepEqual(p.pipeline.Status, status) {
-		return nil
+	written, err := r.patchStatus(ctx, p.pipeline, status)
+	if written {
+		r.tell(p.pipeline, status)
 	}
-	after := p.pipeline.DeepCopy()
+	return err
+}
+
+func (r *Reconciler) patchStatus(ctx context.Context, p *v1alpha1.LogPipeline, status v1alpha1.LogPipelineStatus) (written bool, err error) {
+	if equality.Semantic.DeepEqual(p.Status, status) {
+		return false, nil
+	}
+	after := p.DeepCopy()
 	after.Status = status
-	patch := client.MergeFromWithOptions(p.pipeline, client.MergeFromWithOptimisticLock{})
+	patch := client.MergeFromWithOptions(p, client.MergeFromWithOptimisticLock{})
 	if err := r.Client.Status().Patch(ctx, after, patch); err != nil {
-		return fmt.Errorf("write status: %w", err)
+		return false, fmt.Errorf("write status: %w", err)
 	}
-	r.tell(p.pipeline, status)
-	return nil
+	return true, nil
 }
 
 // decide is the status of a pipeline, from what a pass has learnt and from
@@ -56,6 +63,9 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 	}
 	if _, wanted := autoscalingOf(p); !wanted {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAutoscalingActive)
+	}
+	if p.stopping.consumers > 0 && !draining(p.pipeline) { // its time is when that began
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	}
 	for _, condition := range conditions(p) {
 		condition.ObservedGeneration = p.pipeline.Generation
@@ -116,6 +126,8 @@ func readiness(p *pass, parts []metav1.Condition) metav1.Condition {
 func reconciling(p *pass, ready metav1.Condition) metav1.Condition {
 	no := condition(v1alpha1.ConditionReconciling, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "")
 	switch {
+	case p.stopping.consumers > 0:
+		return condition(no.Type, metav1.ConditionTrue, v1alpha1.ReasonDraining, p.stopping.waits)
 	case p.failure != nil && p.failure.stalled:
 		return no
 	case p.failure != nil:
@@ -141,8 +153,9 @@ func (c childrenSeen) gone() bool {
 	return true
 }
 
+// stalled waits until a drain has ended, which goes on whatever else is wrong.
 func stalled(p *pass) metav1.Condition {
-	if p.failure == nil || !p.failure.stalled {
+	if p.failure == nil || !p.failure.stalled || p.stopping.consumers > 0 {
 		return condition(v1alpha1.ConditionStalled, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "")
 	}
 	return condition(v1alpha1.ConditionStalled, metav1.ConditionTrue, p.failure.reason, p.failure.err.Error())

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -163,6 +164,19 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 			passAt(failing("IngesterAvailable", "ForeignObject", false)),
 			state{"Ready": no + " ForeignObject", "Reconciling": yes + " Retrying", "IngesterAvailable": no + " ForeignObject"},
 		},
+		"draining": {
+			passAt(func(p *pass) {
+				p.pipeline.Spec.Suspend = true
+				p.topic, p.stopping = topicSeen{}, stopping{consumers: 1, waits: "for records"}
+			}),
+			state{"Ready": no + " Suspended", "Reconciling": yes + " Draining", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
+		},
+		"draining with an invalid spec": {
+			passAt(failing("ConsumerAvailable", "InvalidSpec", true), func(p *pass) {
+				p.pipeline.Spec.Suspend, p.stopping = true, stopping{consumers: 1, waits: "for records"}
+			}),
+			state{"Ready": no + " InvalidSpec", "Reconciling": yes + " Draining", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " InvalidSpec"},
+		},
 		"suspending": {
 			passAt(func(p *pass) { p.pipeline.Spec.Suspend = true; p.topic = topicSeen{} }),
 			state{"Ready": no + " Suspended", "Reconciling": yes + " Progressing", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
@@ -252,5 +266,21 @@ func TestUnreadyPodsAreNamedByASelector(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// How long a drain has lasted is read from the status, by the operator that
+// comes after the one that began it as well.
+func TestDrainHasLastedSinceItsCondition(t *testing.T) {
+	began := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	p := passAt(failing("KafkaReachable", "BrokersUnreachable", false))
+	p.pipeline.Status = decide(p, began.Add(-time.Hour))
+	p.failure, p.stopping, p.pipeline.Spec.Suspend = nil, stopping{consumers: 1}, true
+	for _, now := range []time.Time{began, began.Add(time.Minute)} {
+		p.pipeline.Status = decide(p, now)
+		c := meta.FindStatusCondition(p.pipeline.Status.Conditions, v1alpha1.ConditionReconciling)
+		if !draining(p.pipeline) || !c.LastTransitionTime.Time.Equal(began) {
+			t.Errorf("at %v: %+v", now, c)
+		}
 	}
 }

@@ -23,8 +23,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 
 // Targets returns what tells a collector which pipelines to look after: all
-// that have a topic and aren't suspended, whether they are scaled or not, for
-// people want to know too; and those being deleted, until they are gone. It
+// that have a topic and consumers, whether they are scaled or not, for people
+// want to know too, so those that are suspended once they are drained not; and those being deleted, until they are gone. It
 // needs no lease, writes nothing and is for one caller.
 func (r *Reconciler) Targets() scaling.Targets {
 	return (&follower{reconciler: r, known: map[types.UID]*followed{}}).targets
@@ -90,7 +90,7 @@ func (f *follower) followAll(ctx context.Context, pipelines []v1alpha1.LogPipeli
 	kept := map[types.UID]*followed{}
 	for i := range pipelines {
 		p := &pipelines[i]
-		if p.Spec.Suspend || p.Status.Topic == nil {
+		if p.Spec.Suspend && !draining(p) || p.Status.Topic == nil {
 			continue
 		}
 		if known := f.follow(ctx, p); known != nil {

@@ -122,6 +122,7 @@ func TestPeopleAreTold(t *testing.T) {
 		"Normal Suspended: spec.suspend is true: ingesters and consumers go",
 		"Normal TopicCreated: created " + topic + " with id " + id + " and 3 partitions",
 		"Normal TopicResized: " + topic + " has 4 partitions now; it had 3",
+		"Warning NotDrained: the consumers stop before all is stored (the 0s that they have are over): ",
 		"Warning SecretNotFound: spec.ingester.authentication.bearerTokensSecretRef names Secret \"tokens\", which does not exist: create it",
 	}
 	begins := func(a, b string) bool { return strings.HasSuffix(a, ": ") && strings.HasPrefix(b, a) }

@@ -75,6 +75,7 @@ func TestCreateIsValidated(t *testing.T) {
 
 		"group with a space":          {"consumer: {group: a b}", "spec.consumer.group in body should match"},
 		"gaps are recorded":           {"consumer: {onLoss: RecordGap}", ""},
+		"drained before deletion":     {"consumer: {drainOnDelete: true}", ""},
 		"losses are ignored":          {"consumer: {onLoss: Ignore}", `supported values: "Stop", "RecordGap"`},
 		"scaling of neither kind":     {"ingester: {scaling: {}}", "spec.ingester.scaling: Invalid value: ingester.scaling needs exactly one of fixed (a number of pods), auto (between minReplicas and maxReplicas) and external (an autoscaler of your own)"},
 		"scaling by others":           {"{ingester: {scaling: {external: {}}}, consumer: {scaling: {external: {}}}}", ""},

@@ -84,6 +84,11 @@ const (
 	// ReasonRetrying: something failed and is tried again.
 	ReasonRetrying = "Retrying"
 
+	// ReasonDraining: spec.suspend is true, the ingesters go, and the consumers
+	// follow once they have stored what the topic holds; the message says until
+	// when at the latest. Its lastTransitionTime is when that began.
+	ReasonDraining = "Draining"
+
 	// ReasonRolloutsPaused: the rollout of a new release failed for other
 	// pipelines, so this one keeps the pods that it has until that is mended.
 	ReasonRolloutsPaused = "RolloutsPaused"

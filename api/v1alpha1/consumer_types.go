@@ -58,6 +58,14 @@ type ConsumerSpec struct {
 	// +kubebuilder:validation:Maximum=3600
 	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 
+	// drainOnDelete has a LogPipeline that is deleted wait until the consumers
+	// have stored what its topic holds, for 10 minutes at the most: the
+	// ingesters go first, with what they have queued brought to Kafka. It does
+	// not wait where the consumers are deleted as well, such as with the
+	// namespace, or in the foreground.
+	// +optional
+	DrainOnDelete bool `json:"drainOnDelete,omitempty"`
+
 	// scaling says how many pods run. Left out: 1. More than the topic has
 	// partitions stand idle.
 	// +optional

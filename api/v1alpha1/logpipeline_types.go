@@ -50,8 +50,10 @@ type LogPipelineList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.consumer.scaling) || !has(self.consumer.scaling.auto) || !has(self.consumer.scaling.auto.targets) || !has(self.storage.segment) || !has(self.storage.segment.maxAgeSeconds) || self.consumer.scaling.auto.targets.all(t, t.type != 'DelaySeconds' || t.value > self.storage.segment.maxAgeSeconds)",message="consumer.scaling.auto.targets: DelaySeconds must be above storage.segment.maxAgeSeconds, because a record is stored only when its segment is sealed: raise the target or lower the age",fieldPath=".consumer.scaling.auto.targets"
 // +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || !has(self.deadLetter.topic) || !has(self.deadLetter.topic.name) || !has(self.topic.name) || self.deadLetter.topic.name != self.topic.name",message="deadLetter.topic.name must not be topic.name: records that cannot be delivered there need another topic",fieldPath=".deadLetter.topic.name"
 type LogPipelineSpec struct {
-	// suspend stops the pipeline: its Deployments are scaled to 0 after a
-	// drain. The topic, the Service and what is stored stay.
+	// suspend stops the pipeline: its autoscalers are removed, the ingesters
+	// scaled to 0, and the consumers too, once they have stored what the topic
+	// holds, or 10 minutes are over. The topic, the Service and what is stored
+	// stay.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 

@@ -24,6 +24,8 @@ type Input struct {
 	Pipeline *v1alpha1.LogPipeline
 	// Configs are what Config returned for the pipeline.
 	Configs Configs
+	// Draining consumers go on although the pipeline is suspended.
+	Draining int32
 	// Partitions that the topic has; 0 while that is not known.
 	Partitions int32
 	// SingleNode says that one node alone can mount the claim that is stored

@@ -56,7 +56,7 @@ func ingesterRole(in Input) role {
 	if scaling.Auto != nil {
 		r.autoscaler = ingesterAutoscaler(in, r, scaling.Auto)
 	}
-	r.replicas = replicas(in.Pipeline, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultIngesters)
+	r.replicas = replicas(in.Pipeline, 0, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultIngesters)
 	r.first = first(r.autoscaler, defaultIngesters)
 	return r
 }
@@ -89,7 +89,7 @@ func consumerRole(in Input) role {
 	if scaling.Auto != nil {
 		r.autoscaler = consumerAutoscaler(in, r, scaling.Auto)
 	}
-	r.replicas = replicas(in.Pipeline, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultConsumers)
+	r.replicas = replicas(in.Pipeline, in.Draining, scaling.Fixed, scaling.Auto != nil || scaling.External != nil, defaultConsumers)
 	r.first = first(r.autoscaler, defaultConsumers)
 	return r
 }
@@ -103,12 +103,12 @@ func first(ours *autoscalingv2ac.HorizontalPodAutoscalerApplyConfiguration, othe
 	return max(1, *ours.Spec.MinReplicas)
 }
 
-// replicas that are wanted: none while the pipeline is suspended, and nil
+// replicas that are wanted: those draining while the pipeline is suspended, and nil
 // where an autoscaler decides.
-func replicas(p *v1alpha1.LogPipeline, fixed *v1alpha1.FixedScaling, scaled bool, otherwise int32) *int32 {
+func replicas(p *v1alpha1.LogPipeline, draining int32, fixed *v1alpha1.FixedScaling, scaled bool, otherwise int32) *int32 {
 	switch {
 	case p.Spec.Suspend:
-		otherwise = 0
+		otherwise = draining
 	case scaled:
 		return nil
 	case fixed != nil:

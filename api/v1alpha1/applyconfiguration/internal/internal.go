@@ -141,6 +141,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.logpipeline.logpipeline.api.v1alpha1.ConsumerSpec
   map:
     fields:
+    - name: drainOnDelete
+      type:
+        scalar: boolean
     - name: drainTimeoutSeconds
       type:
         scalar: numeric

@@ -48,6 +48,12 @@ type ConsumerSpecApplyConfiguration struct {
 	// drainTimeoutSeconds bounds the last seal of a pod that is told to stop.
 	// The pod's grace period is derived from it.
 	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
+	// drainOnDelete has a LogPipeline that is deleted wait until the consumers
+	// have stored what its topic holds, for 10 minutes at the most: the
+	// ingesters go first, with what they have queued brought to Kafka. It does
+	// not wait where the consumers are deleted as well, such as with the
+	// namespace, or in the foreground.
+	DrainOnDelete *bool `json:"drainOnDelete,omitempty"`
 	// scaling says how many pods run. Left out: 1. More than the topic has
 	// partitions stand idle.
 	Scaling *ConsumerScalingSpecApplyConfiguration `json:"scaling,omitempty"`
@@ -106,6 +112,14 @@ func (b *ConsumerSpecApplyConfiguration) WithFetchMaxTotalBytes(value resource.Q
 // If called multiple times, the DrainTimeoutSeconds field is set to the value of the last call.
 func (b *ConsumerSpecApplyConfiguration) WithDrainTimeoutSeconds(value int32) *ConsumerSpecApplyConfiguration {
 	b.DrainTimeoutSeconds = &value
+	return b
+}
+
+// WithDrainOnDelete sets the DrainOnDelete field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainOnDelete field is set to the value of the last call.
+func (b *ConsumerSpecApplyConfiguration) WithDrainOnDelete(value bool) *ConsumerSpecApplyConfiguration {
+	b.DrainOnDelete = &value
 	return b
 }
 

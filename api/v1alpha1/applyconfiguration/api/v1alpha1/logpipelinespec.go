@@ -24,8 +24,10 @@ package v1alpha1
 // LogPipelineSpec is what is wanted. A tuning field that is left out takes
 // the default of the release that runs.
 type LogPipelineSpecApplyConfiguration struct {
-	// suspend stops the pipeline: its Deployments are scaled to 0 after a
-	// drain. The topic, the Service and what is stored stay.
+	// suspend stops the pipeline: its autoscalers are removed, the ingesters
+	// scaled to 0, and the consumers too, once they have stored what the topic
+	// holds, or 10 minutes are over. The topic, the Service and what is stored
+	// stay.
 	Suspend *bool `json:"suspend,omitempty"`
 	// kafka says how the brokers are reached.
 	Kafka *KafkaSpecApplyConfiguration `json:"kafka,omitempty"`
