@@ -46,8 +46,7 @@ func (s *Server) asksFor(ctx context.Context, authorities []byte) error {
 			return &tls.Certificate{}, nil
 		},
 	}}
-	port := s.options.Listener.Addr().(*net.TCPAddr).Port
-	connection, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort("localhost", strconv.Itoa(port)))
+	connection, err := dialer.DialContext(ctx, "tcp", own(s.options.Listener.Addr().(*net.TCPAddr)))
 	if err != nil {
 		return fmt.Errorf("connect to oneself: %w", err)
 	}
@@ -75,4 +74,13 @@ func containsAll(acceptable [][]byte, authorities []byte) bool {
 		}
 	}
 	return some
+}
+
+// own is where who listens at an address reaches itself.
+func own(listening *net.TCPAddr) string {
+	host := "localhost"
+	if !listening.IP.IsUnspecified() {
+		host = listening.IP.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(listening.Port))
 }

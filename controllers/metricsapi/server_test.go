@@ -22,6 +22,7 @@ import (
 	"k8s.io/metrics/pkg/apis/external_metrics/v1beta1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
@@ -135,7 +136,7 @@ func filledStore() *scaling.Store {
 func TestAutoscalersAreAnswered(t *testing.T) {
 	createService(t, service)
 	server, address, _ := start(t, "replica-a", filledStore())
-	create(t, apiService(service, newBalancer(t, address).port()))
+	create(t, apiService(service, aggregationtest.NewBalancer(t, address).Port()))
 	autoscaler, stranger := newAsker(t, "autoscaler"), newAsker(t, "stranger")
 	grant(t, "autoscaler")
 
@@ -225,7 +226,7 @@ func TestOneReplicaIsKilled(t *testing.T) {
 	store := filledStore()
 	_, first, kill := start(t, "replica-a", store)
 	second, other, _ := start(t, "replica-b", store)
-	create(t, apiService(service, newBalancer(t, first, other).port()))
+	create(t, apiService(service, aggregationtest.NewBalancer(t, first, other).Port()))
 	autoscaler := newAsker(t, "autoscaler-of-two")
 	grant(t, "autoscaler-of-two")
 	ask := func() error {

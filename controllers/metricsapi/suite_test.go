@@ -2,21 +2,12 @@ package metricsapi
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +17,8 @@ import (
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 )
 
 // One API server with its aggregator serves every test.
@@ -57,7 +50,7 @@ func runSuite(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	environment = &envtest.Environment{}
-	if err := frontProxy(environment, folder); err != nil {
+	if err := aggregationtest.FrontProxy(environment, folder); err != nil {
 		return 0, err
 	}
 	config, err := environment.Start()
@@ -73,42 +66,6 @@ func runSuite(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	return m.Run(), nil
-}
-
-// frontProxy gives the aggregator a certificate to show to aggregated servers.
-func frontProxy(environment *envtest.Environment, folder string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "front-proxy"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	certFile, keyFile := filepath.Join(folder, "proxy.crt"), filepath.Join(folder, "proxy.key")
-	err = errors.Join(
-		os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600),
-	)
-	environment.ControlPlane.GetAPIServer().Configure().
-		Append("requestheader-client-ca-file", certFile).
-		Append("requestheader-username-headers", "X-Remote-User").
-		Append("requestheader-group-headers", "X-Remote-Group").
-		Append("requestheader-extra-headers-prefix", "X-Remote-Extra-").
-		Append("proxy-client-cert-file", certFile).
-		Append("proxy-client-key-file", keyFile)
-	return err
 }
 
 // asOperator makes a user with the rights that this package says it needs.
@@ -141,63 +98,6 @@ func asOperator() error {
 		return err
 	}
 	return os.WriteFile(kubeconfig, content, 0o600)
-}
-
-// balancer plays the Service's part: it forwards connections to the first
-// backend that takes them.
-type balancer struct {
-	listener net.Listener
-	backends []string
-}
-
-func newBalancer(t *testing.T, backends ...string) *balancer {
-	t.Helper()
-	listener, err := net.Listen("tcp", "localhost:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &balancer{listener, backends}
-	go b.serve()
-	t.Cleanup(func() { _ = listener.Close() })
-	return b
-}
-
-func (b *balancer) port() int { return b.listener.Addr().(*net.TCPAddr).Port }
-
-func (b *balancer) serve() {
-	for {
-		connection, err := b.listener.Accept()
-		if err != nil {
-			return
-		}
-		go b.forward(connection)
-	}
-}
-
-func (b *balancer) forward(connection net.Conn) {
-	defer connection.Close()
-	for _, backend := range b.backends {
-		forwarded, err := net.Dial("tcp", backend)
-		if err != nil {
-			continue
-		}
-		defer forwarded.Close()
-		done := make(chan struct{}, 2)
-		go func() { pipe(forwarded, connection); done <- struct{}{} }()
-		go func() { pipe(connection, forwarded); done <- struct{}{} }()
-		<-done
-		return
-	}
-}
-
-func pipe(to, from net.Conn) {
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buffer)
-		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil {
-			return
-		}
-	}
 }
 
 func createService(t *testing.T, name types.NamespacedName) {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
+)
+
+// One API server with its aggregator serves every test. There are no
+// controllers beside it: nothing is scheduled, and owners' objects stay.
+var (
+	environment *envtest.Environment
+	api         client.Client // the administrator's
+)
+
+// operatorVariable has the test's program be the operator's.
+const operatorVariable = "TEST_AS_OPERATOR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(operatorVariable) != "" {
+		main()
+		return
+	}
+	code, err := runSuite(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "suite:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runSuite(m *testing.M) (code int, err error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return 0, errors.New("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: run make test")
+	}
+	quiet := logr.FromSlogHandler(slog.DiscardHandler)
+	ctrl.SetLogger(quiet)
+	klog.SetLogger(quiet)
+	folder, err := os.MkdirTemp("", "operator")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	environment = &envtest.Environment{}
+	if err := aggregationtest.FrontProxy(environment, folder); err != nil {
+		return 0, err
+	}
+	config, err := environment.Start()
+	if err != nil {
+		return 0, fmt.Errorf("start API server: %w", err)
+	}
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	if api, err = newClient(config); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+func newClient(config *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return client.New(config, client.Options{Scheme: scheme})
+}
