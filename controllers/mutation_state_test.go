@@ -62,7 +62,9 @@ func specified(t *testing.T, p *v1alpha1.LogPipeline, port string) map[string]an
 	children := childrenOf(t, p)
 	for name, child := range children {
 		object := child.DeepCopy().Object
-		object["metadata"] = map[string]any{"labels": child.GetLabels(), "annotations": child.GetAnnotations()}
+		annotations := child.GetAnnotations()
+		delete(annotations, resources.SpecAnnotation) // has the names of this one's Kafka and topic
+		object["metadata"] = map[string]any{"labels": child.GetLabels(), "annotations": annotations}
 		delete(object, "status")
 		switch child.GetKind() {
 		case "Service":

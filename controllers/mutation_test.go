@@ -27,12 +27,14 @@ const changesOfOneLife = 12
 // nothing more, and is what the same spec makes of a new pipeline. That is the
 // idea of Acto (https://github.com/xlab-uiuc/acto).
 //
-// MUTATIONS says how many changes; SEED repeats those of one pipeline, by the
-// seed that a failure names.
+// Without variables the changes are always the same: who changes something else
+// should not meet a defect that was there before. MUTATIONS says how many new
+// ones there are instead; SEED repeats those of one pipeline, by the seed that a
+// failure names.
 func TestMutations(t *testing.T) {
-	changes, seed := 50, rand.Uint64N(1_000_000)
+	changes, seed := 50, uint64(408)
 	if n, err := strconv.Atoi(os.Getenv("MUTATIONS")); err == nil {
-		changes = n
+		changes, seed = n, rand.Uint64N(1_000_000)
 	}
 	if n, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
 		seed = n
