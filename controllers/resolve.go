@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/topics"
@@ -103,12 +101,12 @@ func desiredDeadLetter(p *v1alpha1.LogPipeline, c config.Config) *topics.Desired
 // yieldToElder refuses a topic that an elder pipeline has: two would store
 // its records in two places, and one could delete it under the other.
 func (r *Reconciler) yieldToElder(ctx context.Context, p *pass) error {
-	var all v1alpha1.LogPipelineList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list LogPipelines: %w", err)
+	sharing, err := r.withTopic(ctx, resources.TopicName(p.pipeline))
+	if err != nil {
+		return err
 	}
-	for i := range all.Items {
-		other := &all.Items[i]
+	for i := range sharing {
+		other := &sharing[i]
 		if elder(other, p.pipeline) && p.sharesTopicWith(other) {
 			return &failure{v1alpha1.ConditionTopicReady, v1alpha1.ReasonTopicTaken, true, fmt.Errorf(
 				"topic %q belongs to the elder LogPipeline %s/%s: choose another topic.name in a new LogPipeline, or delete that one",

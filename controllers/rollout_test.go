@@ -181,7 +181,7 @@ func (f *fleet) run(t *testing.T, release string) (r *Reconciler, stop func()) {
 	}
 	r = NewReconciler(mgr, pool, autoscaling, "registry.example/logpipeline/ingester:"+release)
 	r.Release = release
-	if err := r.SetupWithManager(mgr); err != nil {
+	if err := r.SetupWithManager(t.Context(), mgr); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

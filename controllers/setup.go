@@ -82,7 +82,10 @@ func NewReconciler(mgr ctrl.Manager, pool *topics.Pool, autoscaling *Autoscaling
 // SetupWithManager has the manager call Reconcile for every pipeline that is
 // changed, or of which a child is, of which a pod begins or ceases to ail, or
 // whose topic another one has had.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	if err := indexTopics(ctx, mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("index LogPipelines by topic: %w", err)
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("logpipeline").
 		For(&v1alpha1.LogPipeline{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})). // not by our own status
@@ -116,14 +119,12 @@ func pipelineOf(_ context.Context, pod client.Object) []reconcile.Request {
 // one that is now gone.
 func (r *Reconciler) topicFreed(ctx context.Context, gone event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	topic := resources.TopicName(gone.Object.(*v1alpha1.LogPipeline))
-	var all v1alpha1.LogPipelineList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		log.FromContext(ctx).Error(err, "list LogPipelines", "topic", topic)
+	sharing, err := r.withTopic(ctx, topic)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "look for who waits for a topic", "topic", topic)
 		return
 	}
-	for i := range all.Items {
-		if resources.TopicName(&all.Items[i]) == topic {
-			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
-		}
+	for i := range sharing {
+		queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&sharing[i])})
 	}
 }

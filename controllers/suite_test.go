@@ -141,7 +141,7 @@ func startOperator(config *rest.Config) (stop func() error, err error) {
 	}
 	reconciler = NewReconciler(mgr, pool, autoscaling, image)
 	reconciler.DrainWithin = 0 // nobody reads the lag here: drain_test.go has an operator of its own
-	if err := reconciler.SetupWithManager(mgr); err != nil {
+	if err := reconciler.SetupWithManager(context.Background(), mgr); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

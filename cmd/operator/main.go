@@ -74,7 +74,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, pool *topics.Pool, op
 	reconciler := controllers.NewReconciler(mgr, pool, autoscaling, options.ingesterImage)
 	reconciler.Namespace, reconciler.Concurrency = options.scaling.namespace, options.concurrency
 	reconciler.Release = version + " " + options.ingesterImage
-	if err := reconciler.SetupWithManager(mgr); err != nil {
+	if err := reconciler.SetupWithManager(ctx, mgr); err != nil {
 		return err
 	}
 	return addScaling(ctx, mgr, reconciler, store, options.scaling)
