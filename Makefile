@@ -117,6 +117,13 @@ bench-backlog: bench-programs ## Check the restart with 100,000 segments, and th
 	$(KAFKA_TOOL) start
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" $(BIN)/backlog --bin $(BIN) $(FLAGS)
 
+.PHONY: bench-operator
+bench-operator: build ## Measure the operator with 10, 100 and 1,000 LogPipelines (FLAGS=--quick for a look of two minutes).
+	$(CLUSTER_TOOL) build controllers
+	$(KAFKA_TOOL) start
+	go build -trimpath -o $(BIN)/bench-operator ./bench/operator
+	$(BIN)/bench-operator --bin $(BIN) --kafka "$$($(KAFKA_TOOL) address)" --json $(BUILD)/bench/operator.json $(FLAGS)
+
 ##@ Build
 
 .PHONY: build

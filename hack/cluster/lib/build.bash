@@ -4,14 +4,15 @@
 
 readonly STAMPS=$BIN/.stamps
 
-# build_cluster control-plane|all
+# build_cluster control-plane|controllers|all
 build_cluster() {
   require_for_build
   mkdir -p "$STAMPS" "$BIN/cni" "$BUILD/images"
   case $1 in
     control-plane) plan 2 && build_control_plane ;;
+    controllers) plan 3 && build_control_plane && build_node_kubernetes ;;
     all) plan 8 && build_control_plane && build_node && build_images ;;
-    *) fail "build what? control-plane or all, not \"$1\"" ;;
+    *) fail "build what? control-plane, controllers or all, not \"$1\"" ;;
   esac
 }
 
@@ -20,9 +21,13 @@ build_control_plane() {
   step "kube-apiserver, kubectl" build_kubernetes kube-apiserver kubectl
 }
 
-build_node() {
+build_node_kubernetes() {
   step "kube-controller-manager, kube-scheduler, kubelet, kube-proxy" \
     build_kubernetes kube-controller-manager kube-scheduler kubelet kube-proxy
+}
+
+build_node() {
+  build_node_kubernetes
   step "containerd" build_containerd
   step "runc" build_runc
   step "CNI plugins" build_cni
