@@ -143,6 +143,19 @@ func trial(namespace string, least int32) *autoscalingv2.HorizontalPodAutoscaler
 	}
 }
 
+// firstObserved is what an Observer would show of a pipeline, nil while that
+// isn't known. What is written with the rest of the status needs no write of
+// its own, of which the Observer has few: so many pipelines that come at once
+// don't keep it busy for long.
+func (a *Autoscaling) firstObserved(p *v1alpha1.LogPipeline) *v1alpha1.ObservedStatus {
+	sample, found := a.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	now := a.now()
+	if !found || p.Spec.Suspend || sample.LagRecords.Known(now) != nil {
+		return nil
+	}
+	return observedOf(sample, now)
+}
+
 // observe reads what scales a pipeline, whose topic has a number of partitions.
 func (a *Autoscaling) observe(ctx context.Context, p *v1alpha1.LogPipeline, partitions int32) (seen autoscalingSeen, err error) {
 	seen = autoscalingSeen{pipeline: p, partitions: partitions}

@@ -14,6 +14,25 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
+// What is known of the load when the status is written anyway is written with
+// it, and costs no write of its own.
+func TestFirstLagIsShownWithTheStatus(t *testing.T) {
+	p, now := newPipeline(newNamespace(t), newKafka(t).ListenAddrs()), time.Now()
+	known := scaling.Value{Value: 5, At: now}
+	reconciler.Autoscaling.store.Put(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name}, scaling.Sample{LagRecords: known, DelaySeconds: known})
+	startPipeline(t, p)
+	eventually(t, func() error {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		shown := p.Status.Observed
+		if shown == nil || !ptr.Equal(shown.LagRecords, ptr.To[int64](5)) || !ptr.Equal(shown.DelaySeconds, ptr.To[int64](5)) {
+			return fmt.Errorf("status.observed is %+v", shown)
+		}
+		return nil
+	})
+}
+
 func TestObserverShowsTheLag(t *testing.T) {
 	namespace := newNamespace(t)
 	p := newPipeline(namespace, newKafka(t).ListenAddrs())

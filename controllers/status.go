@@ -31,6 +31,9 @@ func (r *Reconciler) patchStatus(ctx context.Context, p *v1alpha1.LogPipeline, s
 	if equality.Semantic.DeepEqual(p.Status, status) {
 		return false, nil
 	}
+	if status.Observed == nil {
+		status.Observed = r.Autoscaling.firstObserved(p)
+	}
 	after := p.DeepCopy()
 	after.Status = status
 	patch := client.MergeFromWithOptions(p, client.MergeFromWithOptimisticLock{})
