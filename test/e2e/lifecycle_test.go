@@ -40,7 +40,14 @@ func (e environment) changeAndSuspend(t *testing.T) {
 		}
 		return nil
 	})
-	await(t, 2*time.Minute, "suspend", func(ctx context.Context) error { return e.nothingLeft(ctx, p, "pods", "horizontalpodautoscalers") })
+	await(t, 3*time.Minute, "suspend", func(ctx context.Context) error { return e.nothingLeft(ctx, p, "pods", "horizontalpodautoscalers") })
+	within(t, time.Minute, "find all of it stored", func(ctx context.Context) error {
+		stored, err := e.cluster.VerifyApart(ctx, p, e.images)
+		if err == nil && stored.Records != stream.Records() {
+			err = fmt.Errorf("%d of %d records are stored: the consumers went before they had drained the topic", stored.Records, stream.Records())
+		}
+		return err
+	})
 
 	e.patch(t, p, `{"spec":{"suspend":false}}`)
 	await(t, 2*time.Minute, "resume", func(ctx context.Context) error { return e.readyAnew(ctx, p) })
