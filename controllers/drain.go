@@ -72,11 +72,11 @@ func (s drainSeen) notDrained(why string) *happening {
 type drains struct {
 	mu    sync.Mutex
 	quiet map[client.ObjectKey]time.Time
-	told  map[client.ObjectKey]bool
+	ended map[client.ObjectKey]happening
 }
 
 func newDrains() *drains {
-	return &drains{quiet: map[client.ObjectKey]time.Time{}, told: map[client.ObjectKey]bool{}}
+	return &drains{quiet: map[client.ObjectKey]time.Time{}, ended: map[client.ObjectKey]happening{}}
 }
 
 // quietSince is when a pipeline was first seen without ingesters.
@@ -93,13 +93,23 @@ func (d *drains) quietSince(key client.ObjectKey, ingesting bool, now time.Time)
 	return d.quiet[key]
 }
 
-// first is true once for each time that a pipeline stops.
-func (d *drains) first(key client.ObjectKey) bool {
+// end notes how a drain ended; first is true once for each time that a pipeline
+// stops.
+func (d *drains) end(key client.ObjectKey, how happening) (first bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	before := d.told[key]
-	d.told[key] = true
-	return !before
+	if _, told := d.ended[key]; told {
+		return false
+	}
+	d.ended[key] = how
+	return true
+}
+
+// gaveUp tells whether a drain ended before all was stored.
+func (d *drains) gaveUp(key client.ObjectKey) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended[key].kind == corev1.EventTypeWarning
 }
 
 // forget ends what is remembered of a pipeline that runs, or is gone.
@@ -107,5 +117,5 @@ func (d *drains) forget(key client.ObjectKey) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.quiet, key)
-	delete(d.told, key)
+	delete(d.ended, key)
 }

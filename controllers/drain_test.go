@@ -183,8 +183,9 @@ func (d *drained) awaitGone(t *testing.T, operator *Reconciler) {
 	})
 }
 
-// awaitTold waits until there is one event of these reasons, with a reason.
-func (d *drained) awaitTold(t *testing.T, reason string) {
+// awaitTold waits until there is one event for each of the reasons, of all that
+// tell what became of the records.
+func (d *drained) awaitTold(t *testing.T, reasons ...string) {
 	t.Helper()
 	eventually(t, func() error {
 		var events eventsv1.EventList
@@ -193,12 +194,12 @@ func (d *drained) awaitTold(t *testing.T, reason string) {
 		}
 		var told []string
 		for _, e := range events.Items {
-			if e.Regarding.UID == d.p.UID && (e.Reason == "Drained" || e.Reason == "NotDrained") {
+			if e.Regarding.UID == d.p.UID && slices.Contains([]string{"Drained", "NotDrained", "TopicDeleted", "TopicRetained"}, e.Reason) {
 				told = append(told, e.Reason)
 			}
 		}
-		if !slices.Equal(told, []string{reason}) {
-			return fmt.Errorf("told %v, want %s", told, reason)
+		if slices.Sort(told); !slices.Equal(told, reasons) {
+			return fmt.Errorf("told %v, want %v", told, reasons)
 		}
 		return nil
 	})
@@ -209,6 +210,7 @@ func TestConsumersStoreWhatIsLeft(t *testing.T) {
 		s.Consumer.Scaling = &v1alpha1.ConsumerScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 3}}
 	}
 	drains := func(s *v1alpha1.LogPipelineSpec) { fixed(s); s.Consumer.DrainOnDelete = true }
+	drainsAndDeletes := func(s *v1alpha1.LogPipelineSpec) { drains(s); s.Topic.DeletionPolicy = v1alpha1.TopicDelete }
 	scaled := func(s *v1alpha1.LogPipelineSpec) {
 		s.Ingester.Scaling = scaledIngesters(2, 9)
 		s.Consumer.Scaling = &v1alpha1.ConsumerScalingSpec{Auto: &v1alpha1.ConsumerAutoScaling{MinReplicas: ptr.To[int32](2), MaxReplicas: 9}}
@@ -250,19 +252,19 @@ func TestConsumersStoreWhatIsLeft(t *testing.T) {
 			d.suspend(t, false)
 			d.await(t, 2, 2, 2, v1alpha1.ReasonProgressing)
 		}},
-		{"deleted with a lag", drains, func(t *testing.T, d *drained) {
+		{"deleted with a lag", drainsAndDeletes, func(t *testing.T, d *drained) {
 			d.lag = ptr.To(5.0)
 			d.delete(t)
 			d.await(t, 0, 3, 0, v1alpha1.ReasonTerminating)
 			d.lag = ptr.To(0.0)
 			d.awaitGone(t, d.operator)
-			d.awaitTold(t, "Drained")
+			d.awaitTold(t, "Drained", "TopicDeleted")
 		}},
-		{"deleted while nobody knows the lag", drains, func(t *testing.T, d *drained) {
+		{"deleted while nobody knows the lag", drainsAndDeletes, func(t *testing.T, d *drained) {
 			d.delete(t)
 			d.await(t, 0, 3, 0, v1alpha1.ReasonTerminating)
 			d.awaitGone(t, d.later(t, DefaultDrainWithin))
-			d.awaitTold(t, "NotDrained")
+			d.awaitTold(t, "NotDrained", "TopicRetained")
 		}},
 		{"deleted together with its consumers", drains, func(t *testing.T, d *drained) {
 			d.lag = ptr.To(5.0)

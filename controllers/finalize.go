@@ -137,6 +137,9 @@ func (r *Reconciler) deleteTopic(ctx context.Context, pipeline *v1alpha1.LogPipe
 	case !seen.Created:
 		r.topicRetained(pipeline, "the operator has not created it")
 		return nil
+	case r.drains.gaveUp(client.ObjectKeyFromObject(pipeline)):
+		r.topicRetained(pipeline, "it holds records that are not stored")
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
 	defer cancel()

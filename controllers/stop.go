@@ -141,7 +141,7 @@ func (r *Reconciler) scale(ctx context.Context, p *pass, name string, replicas i
 // tellDrained sends the event of the end of a drain, once the consumers have
 // been let go.
 func (r *Reconciler) tellDrained(p *pass) {
-	if h := p.stopping.ended; h != nil && r.drains.first(client.ObjectKeyFromObject(p.pipeline)) {
+	if h := p.stopping.ended; h != nil && r.drains.end(client.ObjectKeyFromObject(p.pipeline), *h) {
 		r.Events.Eventf(p.pipeline, nil, h.kind, h.reason, h.action, "%s", h.note)
 	}
 }
