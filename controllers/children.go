@@ -17,7 +17,6 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	networkingv1ac "k8s.io/client-go/applyconfigurations/networking/v1"
 	policyv1ac "k8s.io/client-go/applyconfigurations/policy/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
@@ -49,7 +48,6 @@ func (r *Reconciler) applyChildren(ctx context.Context, p *pass) error {
 	}
 	for _, step := range r.steps(p, want) {
 		if err := step.make(ctx); err != nil {
-			r.rollouts.forget(client.ObjectKeyFromObject(p.pipeline)) // others may be luckier
 			return childFailure(step.condition, err)
 		}
 	}

@@ -105,11 +105,12 @@ func (d *drains) end(key client.ObjectKey, how happening) (first bool) {
 	return true
 }
 
-// gaveUp tells whether a drain ended before all was stored.
-func (d *drains) gaveUp(key client.ObjectKey) bool {
+// drained tells whether a drain was seen to end with all stored. An operator
+// that has taken over in between has not seen it.
+func (d *drains) drained(key client.ObjectKey) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.ended[key].kind == corev1.EventTypeWarning
+	return d.ended[key].kind == corev1.EventTypeNormal
 }
 
 // forget ends what is remembered of a pipeline that runs, or is gone.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
@@ -101,11 +102,16 @@ func (r *Reconciler) drainBeforeDeletion(ctx context.Context, p *pass) (waits st
 	if !p.pipeline.Spec.Consumer.DrainOnDelete {
 		return "", nil
 	}
-	if err := r.planStop(ctx, p, p.pipeline.DeletionTimestamp.Time); err != nil {
+	since := p.pipeline.DeletionTimestamp.Time
+	err = r.planStop(ctx, p, since)
+	if err == nil {
+		err = r.stop(ctx, p)
+	}
+	if err != nil && r.Now().Sub(since) < r.DrainWithin {
 		return "", err
 	}
-	if err := r.stop(ctx, p); err != nil {
-		return "", err
+	if err != nil { // whoever refuses that may do so for ever
+		p.stopping = stopping{ended: drainSeen{topic: resources.TopicName(p.pipeline)}.notDrained(err.Error())}
 	}
 	r.tellDrained(p)
 	return p.stopping.waits, nil
@@ -137,8 +143,8 @@ func (r *Reconciler) deleteTopic(ctx context.Context, pipeline *v1alpha1.LogPipe
 	case !seen.Created:
 		r.topicRetained(pipeline, "the operator has not created it")
 		return nil
-	case r.drains.gaveUp(client.ObjectKeyFromObject(pipeline)):
-		r.topicRetained(pipeline, "it holds records that are not stored")
+	case pipeline.Spec.Consumer.DrainOnDelete && !r.drains.drained(client.ObjectKeyFromObject(pipeline)):
+		r.topicRetained(pipeline, "it may hold records that are not stored")
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)

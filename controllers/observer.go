@@ -89,7 +89,7 @@ func (o *Observer) look(p *v1alpha1.LogPipeline, now time.Time) (s sighting, due
 	sample, found := o.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
 	s = sighting{pipeline: p}
 	switch {
-	case p.Spec.Suspend && !draining(p): // nobody looks
+	case p.Spec.Suspend && !draining(p) && p.DeletionTimestamp.IsZero(): // nobody looks
 	case !found:
 		return sighting{}, false // nobody has looked yet
 	default:

@@ -142,6 +142,9 @@ func (r *Reconciler) runPhases(ctx context.Context, p *pass) error {
 		}
 		break
 	}
+	if p.failure != nil {
+		r.rollouts.forget(client.ObjectKeyFromObject(p.pipeline)) // others may be luckier
+	}
 	if p.failure != nil && p.pipeline.Spec.Suspend {
 		if err := r.stop(ctx, p); err != nil {
 			return err

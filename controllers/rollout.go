@@ -38,7 +38,7 @@ func (r *Reconciler) planRollout(ctx context.Context, p *pass, want resources.Ch
 		return err
 	}
 	if !state.underway {
-		if len(state.kept) == 0 || p.pipeline.Spec.Suspend {
+		if len(state.kept) == 0 || p.pipeline.Spec.Suspend && p.stopping.consumers == 0 {
 			r.rollouts.forget(key)
 			return nil
 		}
@@ -144,7 +144,7 @@ func seeRollouts(all []appsv1.Deployment, release string) rolloutsSeen {
 		rollout, failed := resources.RolloutOf(d), d.Status.ObservedGeneration >= d.Generation && rolloutFailed(d)
 		switch {
 		case rollout.Unwell && failed: // as it was before: it takes nobody's turn
-		case rollout.Release != "": // one for the release before goes on as one for this
+		case rollout.Release != "" && !atRest(d): // one for the release before goes on as one for this
 			seen.rolling[key] = true
 			if rollout.Release == release && failed {
 				seen.failed[key] = true

@@ -99,9 +99,10 @@ func TestSeeRollouts(t *testing.T) {
 		d.Status.Conditions = conditions
 		return d
 	}
+	atRest := deployment("well, and nobody has said so yet", "v2", "v2", 0)
 	stuck := appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse}
 	got := seeRollouts([]appsv1.Deployment{
-		deployment("done", "v2", "", 2),
+		deployment("done", "v2", "", 2), atRest,
 		deployment("rolling", "v2", "v2", 2), deployment("rolling", "v2", "", 1),
 		deployment("half", "v2", "v2", 2), deployment("half", "v1", "", 1),
 		deployment("stuck", "v2", "v2", 2, stuck),

@@ -90,7 +90,7 @@ func (f *follower) followAll(ctx context.Context, pipelines []v1alpha1.LogPipeli
 	kept := map[types.UID]*followed{}
 	for i := range pipelines {
 		p := &pipelines[i]
-		if p.Spec.Suspend && !draining(p) || p.Status.Topic == nil {
+		if p.Spec.Suspend && !draining(p) && p.DeletionTimestamp.IsZero() || p.Status.Topic == nil {
 			continue
 		}
 		if known := f.follow(ctx, p); known != nil {

@@ -174,20 +174,22 @@ func TestRoundOutlivesWhoLedIt(t *testing.T) {
 		return nil, nil, false
 	})
 	ctx, cancel := context.WithCancel(t.Context())
-	var callers sync.WaitGroup
-	ask := func(ctx context.Context, who string, want Reason) {
-		callers.Go(func() {
+	ask := func(ctx context.Context, who string, want Reason) *sync.WaitGroup {
+		var caller sync.WaitGroup
+		caller.Go(func() {
 			if _, _, err := cluster.Ensure(ctx, Desired{Name: "x"}); ReasonOf(err) != want {
 				t.Errorf("who %s has %v, want %s", who, err, want)
 			}
 		})
+		return &caller
 	}
-	ask(ctx, "leads", Unreachable)
+	leader := ask(ctx, "leads", Unreachable)
 	<-entered
-	ask(t.Context(), "follows", NotFound)
+	follower := ask(t.Context(), "follows", NotFound)
 	cancel()
+	leader.Wait() // before there is an answer that it could take
 	close(leave)
-	callers.Wait()
+	follower.Wait()
 }
 
 // Brokers that don't answer hold up one caller, not each.

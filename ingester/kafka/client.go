@@ -100,13 +100,13 @@ func (c *Client) Admin() *kafkago.Client {
 // When it returns, nothing uses r's buffers any more. The error is an
 // *ExchangeError, or wraps ErrNoRoom.
 func (c *Client) do(ctx context.Context, r *request, timeout time.Duration) error {
-	if err := ctx.Err(); err != nil {
-		return &ExchangeError{Sent: false, Err: err}
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if r.partition >= 0 || r.partition == oneBroker {
+	if ctx.Err() == nil && (r.partition >= 0 || r.partition == oneBroker) {
 		c.layout.current(ctx, c.readLayout)
+	}
+	if err := ctx.Err(); err != nil { // the transport may still take it to a connection
+		return &ExchangeError{Sent: false, Err: err}
 	}
 	x := &exchange{request: r, done: make(chan struct{})}
 	_, err := c.transport.RoundTrip(ctx, c.address, x)

@@ -176,6 +176,10 @@ func CredentialsRefused(err error) bool {
 	return errors.Is(err, kafkago.SASLAuthenticationFailed) || errors.Is(err, kafkago.UnsupportedSASLMechanism) || CertificateRejected(err)
 }
 
+// tlsAlert is the operation that crypto/tls names where the other side has sent an
+// alert, whose type it doesn't export.
+const tlsAlert = "remote error"
+
 // CertificateRejected reports whether err says that one side does not believe
 // the other's certificate.
 func CertificateRejected(err error) bool {
@@ -183,7 +187,8 @@ func CertificateRejected(err error) bool {
 		authority x509.UnknownAuthorityError
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
+		remote    *net.OpError
 	)
-	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &alert)
+	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) ||
+		errors.As(err, &remote) && remote.Op == tlsAlert
 }

@@ -54,12 +54,14 @@ func (c *Cluster) Read(ctx context.Context, queries []Query) []Result {
 	}
 	// The ends are asked for last, so that nothing that was done before can be
 	// beyond them.
-	for _, step := range []func(context.Context){r.describe, r.readCommits, r.readBounds, r.look} {
-		step(ctx)
-	}
+	r.describe(ctx)
+	r.readCommits(ctx)
+	at := time.Now() // what comes later may not be in the ends any more
+	r.readBounds(ctx)
+	r.look(ctx)
 	results := make([]Result, len(r.items))
 	for i, it := range r.items {
-		results[i] = it.result(time.Now())
+		results[i] = it.result(at)
 	}
 	return results
 }

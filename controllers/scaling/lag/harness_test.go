@@ -185,6 +185,29 @@ func (w *world) transact(partition int32, n int, at time.Time, end kgo.Transacti
 	if err := client.EndTransaction(w.context(), end); err != nil {
 		w.Fatal(err)
 	}
+	// The coordinator answers before the marker, which ends it, is in the log.
+	for w.end(client, partition, 1) != w.end(client, partition, 0) {
+		if err := w.context().Err(); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// end is where a partition ends at an isolation level: 0 sees records of open
+// transactions.
+func (w *world) end(client *kgo.Client, partition int32, isolation int8) int64 {
+	w.Helper()
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.ReplicaID, request.IsolationLevel = -1, isolation
+	one := kmsg.NewListOffsetsRequestTopicPartition()
+	one.Partition, one.Timestamp = partition, -1
+	request.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: w.topic, Partitions: []kmsg.ListOffsetsRequestTopicPartition{one}}}
+	response, err := request.RequestWith(w.context(), client)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return response.Topics[0].Partitions[0].Offset
 }
 
 // open begins a transaction that stays open until the test ends.
