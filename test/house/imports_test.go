@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"hack/configdoc":         {"ingester/config"},
 	"hack/simulation":        {"controllers/scaling"},
 	"bench":                  {"bench", "ingester"},
+	"bench/operator":         {"bench", "api", "controllers/resources", "ingester/signal"},
 	"test":                   {"test", "api", "ingester", "controllers"},
 }
 
@@ -62,10 +63,10 @@ var foreign = []struct {
 	imported string
 	allowed  []string
 }{
-	{"k8s.io/client-go", []string{"api", "cmd/operator", "controllers", "test"}},
-	{"k8s.io/api", []string{"api", "cmd/operator", "controllers", "test"}},
-	{"k8s.io/apimachinery", []string{"api", "cmd/operator", "controllers", "test"}},
-	{"sigs.k8s.io/controller-runtime", []string{"cmd/operator", "controllers", "test"}},
+	{"k8s.io/client-go", []string{"api", "bench/operator", "cmd/operator", "controllers", "test"}},
+	{"k8s.io/api", []string{"api", "bench/operator", "cmd/operator", "controllers", "test"}},
+	{"k8s.io/apimachinery", []string{"api", "bench/operator", "cmd/operator", "controllers", "test"}},
+	{"sigs.k8s.io/controller-runtime", []string{"bench/operator", "cmd/operator", "controllers", "test"}},
 	{"github.com/segmentio/kafka-go", []string{"bench", "ingester", "controllers/topics", "controllers/scaling", "test"}},
 }
 
