@@ -54,9 +54,19 @@ func NewAutoscaling(mgr ctrl.Manager, store *scaling.Store, service types.Namesp
 	}, nil
 }
 
+// sampled is the name under which a store has a pipeline.
+func sampled(p *v1alpha1.LogPipeline) scaling.Pipeline {
+	return scaling.Pipeline{Namespace: p.Namespace, Name: p.Name}
+}
+
+// sample is what is known of a pipeline's load.
+func (a *Autoscaling) sample(p *v1alpha1.LogPipeline) (sample scaling.Sample, found bool) {
+	return a.store.Sample(sampled(p))
+}
+
 // troubleOf is what the consumers of a pipeline said last.
 func (a *Autoscaling) troubleOf(p *v1alpha1.LogPipeline) scaling.Trouble {
-	sample, _ := a.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	sample, _ := a.sample(p)
 	return sample.Trouble
 }
 
@@ -148,7 +158,7 @@ func trial(namespace string, least int32) *autoscalingv2.HorizontalPodAutoscaler
 // its own, of which the Observer has few: so many pipelines that come at once
 // don't keep it busy for long.
 func (a *Autoscaling) firstObserved(p *v1alpha1.LogPipeline) *v1alpha1.ObservedStatus {
-	sample, found := a.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	sample, found := a.sample(p)
 	now := a.now()
 	if !found || p.Spec.Suspend || sample.LagRecords.Known(now) != nil {
 		return nil
@@ -178,22 +188,14 @@ func (a *Autoscaling) observe(ctx context.Context, p *v1alpha1.LogPipeline, part
 	if asksForCPU(p) {
 		seen.resourceMetrics, _ = a.resourceMetrics.get(a.now(), resourceMetricsFor, a.askResourceMetrics)
 	}
-	sample, _ := a.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	sample, _ := a.sample(p)
 	seen.queue = sample.QueueBytes.Known(a.now())
 	seen.lag = sample.LagRecords.Known(a.now())
 	return seen, nil
 }
 
 func (a *Autoscaling) readAutoscaler(ctx context.Context, p *v1alpha1.LogPipeline, name string) (*autoscalingv2.HorizontalPodAutoscaler, error) {
-	live := &autoscalingv2.HorizontalPodAutoscaler{}
-	err := a.client.Get(ctx, client.ObjectKey{Namespace: p.Namespace, Name: name}, live)
-	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(live, p) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read HorizontalPodAutoscaler %q: %w", name, err)
-	}
-	return live, nil
+	return readControlled[autoscalingv2.HorizontalPodAutoscaler](ctx, a.client, p, name)
 }
 
 func asksForCPU(p *v1alpha1.LogPipeline) bool {

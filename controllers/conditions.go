@@ -89,7 +89,7 @@ func available(p *pass, t string, d deploymentSeen) metav1.Condition {
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonSuspended, suspendedMessage)
 	case d.live == nil && !d.changed:
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentMissing, "the Deployment does not exist yet")
-	case d.changed || d.live.Status.ObservedGeneration < d.live.Generation:
+	case d.changed || !statusIsCurrent(d.live):
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonDeploymentProgressing, "the Deployment has been changed")
 	case d.told.Stopped.Pod != "":
 		return condition(t, metav1.ConditionFalse, v1alpha1.ReasonPartitionsStopped, saidBy(p, d.told.Stopped))
@@ -113,6 +113,9 @@ func autoscalingOf(p *pass) (c metav1.Condition, wanted bool) {
 	}
 	return autoscalingActive(p.autoscaling)
 }
+
+// statusIsCurrent tells whether the status is of what the Deployment asks for now.
+func statusIsCurrent(d *appsv1.Deployment) bool { return d.Status.ObservedGeneration >= d.Generation }
 
 func rolledOut(d *appsv1.Deployment) bool {
 	want := *d.Spec.Replicas

@@ -86,13 +86,10 @@ func terminating(p *v1alpha1.LogPipeline, waits string, now time.Time) v1alpha1.
 	status := *p.Status.DeepCopy()
 	status.ObservedGeneration = p.Generation
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
-	for _, c := range []metav1.Condition{
+	setConditions(&status, now,
 		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTerminating, waits),
 		condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonTerminating, waits),
-	} {
-		c.ObservedGeneration, c.LastTransitionTime = p.Generation, metav1.NewTime(now)
-		meta.SetStatusCondition(&status.Conditions, c)
-	}
+	)
 	return status
 }
 

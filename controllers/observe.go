@@ -3,12 +3,14 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
@@ -62,13 +64,22 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) (err error) {
 }
 
 func (r *Reconciler) readDeployment(ctx context.Context, p *pass, name string) (*appsv1.Deployment, error) {
-	live := &appsv1.Deployment{}
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: p.pipeline.Namespace, Name: name}, live)
-	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(live, p.pipeline) {
+	return readControlled[appsv1.Deployment](ctx, r.Client, p.pipeline, name)
+}
+
+// readControlled reads an object; it is nil where there is none that the owner
+// controls.
+func readControlled[T any, O interface {
+	*T
+	client.Object
+}](ctx context.Context, from client.Reader, owner *v1alpha1.LogPipeline, name string) (O, error) {
+	live := O(new(T))
+	err := from.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: name}, live)
+	if apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(live, owner) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read Deployment %q: %w", name, err)
+		return nil, fmt.Errorf("read %s %q: %w", reflect.TypeFor[T]().Name(), name, err)
 	}
 	return live, nil
 }

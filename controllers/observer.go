@@ -86,10 +86,10 @@ func (o *Observer) round(ctx context.Context) error {
 // look returns what is to be shown of a pipeline, and whether that is worth a
 // write.
 func (o *Observer) look(p *v1alpha1.LogPipeline, now time.Time) (s sighting, due bool) {
-	sample, found := o.store.Sample(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name})
+	sample, found := o.store.Sample(sampled(p))
 	s = sighting{pipeline: p}
 	switch {
-	case p.Spec.Suspend && !draining(p) && p.DeletionTimestamp.IsZero(): // nobody looks
+	case unobserved(p):
 	case !found:
 		return sighting{}, false // nobody has looked yet
 	default:

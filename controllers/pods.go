@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 )
 
@@ -29,13 +30,19 @@ func (r *Reconciler) observePods(ctx context.Context, p *pass, component string,
 	if !seen.incomplete() {
 		return nil
 	}
+	pods, err := r.podsOf(ctx, p.pipeline, component)
+	seen.trouble = troubleOf(pods, r.Now())
+	return err
+}
+
+// podsOf reads the pods of a role from the cache, to which they belong.
+func (r *Reconciler) podsOf(ctx context.Context, p *v1alpha1.LogPipeline, component string) ([]corev1.Pod, error) {
 	var pods corev1.PodList
-	labels := client.MatchingLabels(resources.PodLabels(p.pipeline, component))
-	if err := r.Client.List(ctx, &pods, client.UnsafeDisableDeepCopy, client.InNamespace(p.pipeline.Namespace), labels); err != nil {
-		return fmt.Errorf("list pods of Deployment %q: %w", seen.live.Name, err)
+	labels := client.MatchingLabels(resources.PodLabels(p, component))
+	if err := r.Client.List(ctx, &pods, client.UnsafeDisableDeepCopy, client.InNamespace(p.Namespace), labels); err != nil {
+		return nil, fmt.Errorf("list pods of %s of LogPipeline %q: %w", component, p.Name, err)
 	}
-	seen.trouble = troubleOf(pods.Items, r.Now())
-	return nil
+	return pods.Items, nil
 }
 
 // troubleOf names one pod, the same one as long as the pods and their states

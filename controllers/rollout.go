@@ -113,14 +113,13 @@ func replacedByRelease(live *appsv1.Deployment, desired *appsv1ac.DeploymentAppl
 
 // atRest tells whether all pods are those of the template, and serve.
 func atRest(d *appsv1.Deployment) bool {
-	return d.Status.ObservedGeneration >= d.Generation && rolledOut(d)
+	return statusIsCurrent(d) && rolledOut(d)
 }
 
 // observeRollouts reads from the cache how far the pipelines are with the
 // release.
 func (r *Reconciler) observeRollouts(ctx context.Context) (rolloutsSeen, error) {
 	var all appsv1.DeploymentList
-	ours := client.MatchingLabels{resources.ManagedByLabel: resources.ManagedByValue}
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy, ours); err != nil {
 		return rolloutsSeen{}, fmt.Errorf("list Deployments: %w", err)
 	}
@@ -141,7 +140,7 @@ func seeRollouts(all []appsv1.Deployment, release string) rolloutsSeen {
 		d := &all[i]
 		pipeline, _ := resources.PodOf(d.Labels)
 		key := client.ObjectKey{Namespace: d.Namespace, Name: pipeline}
-		rollout, failed := resources.RolloutOf(d), d.Status.ObservedGeneration >= d.Generation && rolloutFailed(d)
+		rollout, failed := resources.RolloutOf(d), statusIsCurrent(d) && rolloutFailed(d)
 		switch {
 		case rollout.Unwell && failed: // as it was before: it takes nobody's turn
 		case rollout.Release != "" && !atRest(d): // one for the release before goes on as one for this

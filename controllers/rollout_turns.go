@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +78,7 @@ func some(keys map[client.ObjectKey]bool) string {
 	for key := range keys {
 		names = append(names, key.String())
 	}
-	slices.SortFunc(names, cmp.Compare[string])
+	slices.Sort(names)
 	if more := len(names) - 3; more > 0 {
 		names = append(names[:3], fmt.Sprintf("%d more", more))
 	}

@@ -28,19 +28,22 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/topics"
 )
 
+// ours are the labels of all that the operator makes, pods among it.
+var ours = client.MatchingLabels{resources.ManagedByLabel: resources.ManagedByValue}
+
 // CacheOptions keep in memory the pipelines and their children, of the given
 // namespaces or, without any, of all. What others own is not cached.
 func CacheOptions(namespaces []string) cache.Options {
-	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{resources.ManagedByLabel: resources.ManagedByValue})}
+	labelled := cache.ByObject{Label: labels.SelectorFromSet(labels.Set(ours))}
 	options := cache.Options{ByObject: map[client.Object]cache.ByObject{
-		&corev1.ConfigMap{}:                      ours,
-		&corev1.Service{}:                        ours,
-		&corev1.ServiceAccount{}:                 ours,
-		&appsv1.Deployment{}:                     ours,
-		&networkingv1.NetworkPolicy{}:            ours,
-		&policyv1.PodDisruptionBudget{}:          ours,
-		&autoscalingv2.HorizontalPodAutoscaler{}: ours,
-		&corev1.Pod{}:                            {Label: ours.Label, Transform: slimPod},
+		&corev1.ConfigMap{}:                      labelled,
+		&corev1.Service{}:                        labelled,
+		&corev1.ServiceAccount{}:                 labelled,
+		&appsv1.Deployment{}:                     labelled,
+		&networkingv1.NetworkPolicy{}:            labelled,
+		&policyv1.PodDisruptionBudget{}:          labelled,
+		&autoscalingv2.HorizontalPodAutoscaler{}: labelled,
+		&corev1.Pod{}:                            {Label: labelled.Label, Transform: slimPod},
 	}}
 	for _, namespace := range namespaces {
 		if options.DefaultNamespaces == nil {

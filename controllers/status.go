@@ -70,13 +70,17 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 	if p.stopping.consumers > 0 && !draining(p.pipeline) { // its time is when that began
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	}
-	for _, condition := range conditions(p) {
-		condition.ObservedGeneration = p.pipeline.Generation
-		condition.LastTransitionTime = metav1.NewTime(now)
-		meta.SetStatusCondition(&status.Conditions, condition)
-	}
+	setConditions(&status, now, conditions(p)...)
 	removeUntrue(&status.Conditions, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
 	return status
+}
+
+// setConditions notes for which generation they were decided.
+func setConditions(status *v1alpha1.LogPipelineStatus, now time.Time, conditions ...metav1.Condition) {
+	for _, c := range conditions {
+		c.ObservedGeneration, c.LastTransitionTime = status.ObservedGeneration, metav1.NewTime(now)
+		meta.SetStatusCondition(&status.Conditions, c)
+	}
 }
 
 func readyOfWanted(d *appsv1.Deployment) string {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -44,6 +45,12 @@ func draining(p *v1alpha1.LogPipeline) bool {
 	return p.Spec.Suspend && c != nil && c.Reason == v1alpha1.ReasonDraining
 }
 
+// unobserved tells whether nobody looks at how far a pipeline is: it is suspended
+// and has no consumers. One that is deleted may still have them.
+func unobserved(p *v1alpha1.LogPipeline) bool {
+	return p.Spec.Suspend && !draining(p) && p.DeletionTimestamp.IsZero()
+}
+
 // planStop decides how far a pipeline is that has been stopping since a time.
 func (r *Reconciler) planStop(ctx context.Context, p *pass, since time.Time) error {
 	ingester, err := r.readDeployment(ctx, p, resources.IngesterName(p.pipeline))
@@ -60,7 +67,7 @@ func (r *Reconciler) planStop(ctx context.Context, p *pass, since time.Time) err
 	}
 	key := client.ObjectKeyFromObject(p.pipeline)
 	quiet := r.drains.quietSince(key, seen.ingesting, seen.now)
-	sample, _ := r.Autoscaling.store.Sample(scaling.Pipeline{Namespace: key.Namespace, Name: key.Name})
+	sample, _ := r.Autoscaling.sample(p.pipeline)
 	if lag := sample.LagRecords; lag.Known(seen.now) == nil {
 		seen.known, seen.left, seen.fresh = true, int64(lag.Value), lag.At.After(quiet)
 	}
@@ -78,23 +85,11 @@ func (r *Reconciler) planStop(ctx context.Context, p *pass, since time.Time) err
 // runs tells whether a role may still have pods: the Deployment doesn't count
 // those that are on their way out.
 func (r *Reconciler) runs(ctx context.Context, p *v1alpha1.LogPipeline, d *appsv1.Deployment, component string) (bool, error) {
-	if d != nil && (*d.Spec.Replicas > 0 || d.Status.Replicas > 0 || d.Status.ObservedGeneration < d.Generation) {
+	if d != nil && (*d.Spec.Replicas > 0 || d.Status.Replicas > 0 || !statusIsCurrent(d)) {
 		return true, nil
 	}
-	var pods corev1.PodList
-	ours := client.MatchingLabels{resources.ManagedByLabel: resources.ManagedByValue}
-	if err := r.Client.List(ctx, &pods, client.UnsafeDisableDeepCopy, client.InNamespace(p.Namespace), ours); err != nil {
-		return false, fmt.Errorf("list pods: %w", err)
-	}
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		name, is := resources.PodOf(pod.Labels)
-		ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-		if name == p.Name && is == component && !ended {
-			return true, nil
-		}
-	}
-	return false, nil
+	pods, err := r.podsOf(ctx, p, component)
+	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool { return !ended(&pod) }), err
 }
 
 // stop takes what is to go of a pipeline's pods, whatever is wrong with its

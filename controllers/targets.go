@@ -23,8 +23,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 
 // Targets returns what tells a collector which pipelines to look after: all
-// that have a topic and consumers, whether they are scaled or not, for people
-// want to know too, so those that are suspended once they are drained not; and those being deleted, until they are gone. It
+// that have a topic and somebody looks at, whether they are scaled or not, for
+// people want to know too; and those being deleted, until they are gone. It
 // needs no lease, writes nothing and is for one caller.
 func (r *Reconciler) Targets() scaling.Targets {
 	return (&follower{reconciler: r, known: map[types.UID]*followed{}}).targets
@@ -90,7 +90,7 @@ func (f *follower) followAll(ctx context.Context, pipelines []v1alpha1.LogPipeli
 	kept := map[types.UID]*followed{}
 	for i := range pipelines {
 		p := &pipelines[i]
-		if p.Spec.Suspend && !draining(p) && p.DeletionTimestamp.IsZero() || p.Status.Topic == nil {
+		if unobserved(p) || p.Status.Topic == nil {
 			continue
 		}
 		if known := f.follow(ctx, p); known != nil {
@@ -123,7 +123,7 @@ func (f *follower) follow(ctx context.Context, p *v1alpha1.LogPipeline) *followe
 // target is all but the pods.
 func (f *followed) target(p *v1alpha1.LogPipeline) scaling.Target {
 	t := scaling.Target{
-		Pipeline: scaling.Pipeline{Namespace: p.Namespace, Name: p.Name},
+		Pipeline: sampled(p),
 		Kafka: config.Kafka{
 			BootstrapServers: slices.Compact(slices.Sorted(slices.Values(f.connection.BootstrapServers))),
 			ClientID:         clientID,
@@ -190,7 +190,7 @@ type podRole struct{ namespace, pipeline, component string }
 // podsByRole are all pods in the cache that have not ended.
 func (r *Reconciler) podsByRole(ctx context.Context) (map[podRole][]scaling.Pod, error) {
 	var all corev1.PodList
-	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy, client.MatchingLabels{resources.ManagedByLabel: resources.ManagedByValue})
+	err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy, ours)
 	if err != nil {
 		return nil, fmt.Errorf("list pods: %w", err)
 	}

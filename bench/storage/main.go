@@ -162,5 +162,3 @@ func (b *bench) measureAll(ctx context.Context, chosen []contender) (results []R
 	}
 	return results, failures
 }
-
-// write writes the JSON file, if one is asked for.

@@ -34,7 +34,7 @@ func origin(in Input) map[string]string {
 
 // specChecksum is the same for the same spec, whatever became of it before.
 func specChecksum(p *v1alpha1.LogPipeline) string {
-	spec := *p.Spec.DeepCopy()
+	spec := p.Spec // of which only fields of its own are changed
 	spec.Suspend, spec.Ingester.Scaling, spec.Consumer.Scaling = false, nil, nil
 	document, err := json.Marshal(spec)
 	if err != nil {
