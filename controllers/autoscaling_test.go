@@ -24,6 +24,7 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/metricsapi"
 	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // newAutoscaling has the rights of the operator.
@@ -119,7 +120,7 @@ func TestServerThatMayNotBeAsked(t *testing.T) {
 	if err := api.Status().Update(t.Context(), quota); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		a.server.until = time.Time{}
 		got, err := a.Server(t.Context(), newScaled(namespace))
 		if err == nil && got == (resources.Server{}) {

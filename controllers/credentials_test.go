@@ -16,6 +16,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func saslOf(mechanism v1alpha1.SASLMechanism) *v1alpha1.KafkaSASLSpec {
@@ -59,7 +60,7 @@ func TestRotatedCredentialsAreTaken(t *testing.T) {
 	defer operator.Topics.Close()
 	look := func() {
 		t.Helper()
-		eventually(t, func() error { // its cache may be behind
+		await.NoError(t, func() error { // its cache may be behind
 			_, err := operator.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)})
 			return err
 		})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // Nothing needs the operator in order to go: the garbage collector finds every
@@ -102,7 +103,7 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 	}
 	_, stop := f.run(t, "v1")
 	f.settle(t, map[string]int{"v1": 4})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		f.play(t)
 		if got := f.reasons(t, v1alpha1.ConditionReady); got[v1alpha1.ReasonRunning] != 2 {
 			return fmt.Errorf("reasons of Ready are %v", got)
@@ -128,7 +129,7 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 	}
 
 	f.run(t, "v2")
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(waiting), waiting); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there: %v, %w", waiting.Finalizers, err)
 		}
@@ -144,7 +145,7 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 
 func awaitDeleting(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := reconciler.Client.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || p.DeletionTimestamp.IsZero() {
 			return fmt.Errorf("not being deleted: %w", err)
 		}
@@ -160,7 +161,7 @@ func reconcileUntilGone(t *testing.T, p *v1alpha1.LogPipeline, after time.Durati
 	later.Topics = topics.NewPool()
 	defer later.Topics.Close()
 	later.Now = func() time.Time { return time.Now().Add(after) }
-	eventually(t, func() error { // its cache may be behind
+	await.NoError(t, func() error { // its cache may be behind
 		if _, err := later.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(p)}); err != nil {
 			return err
 		}
@@ -173,7 +174,7 @@ func reconcileUntilGone(t *testing.T, p *v1alpha1.LogPipeline, after time.Durati
 
 func awaitOnlyFinalizer(t *testing.T, p *v1alpha1.LogPipeline, want string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || !slices.Equal(p.Finalizers, []string{want}) {
 			return fmt.Errorf("finalizers are %v, %w", p.Finalizers, err)
 		}
@@ -200,7 +201,7 @@ func collectGarbage[T client.Object](t *testing.T, p *v1alpha1.LogPipeline, chil
 // expectNothingAnew has the operator look at what it has seen go.
 func expectNothingAnew(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		var cached corev1.ServiceList
 		if err := reconciler.Client.List(t.Context(), &cached, client.InNamespace(p.Namespace)); err != nil || len(cached.Items) > 0 {
 			return errors.Join(fmt.Errorf("%d Services are cached", len(cached.Items)), err)

@@ -22,6 +22,7 @@ import (
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestHowLongConsumersGoOn(t *testing.T) {
@@ -98,7 +99,7 @@ func (d *drained) awaitBy(t *testing.T, operator *Reconciler, ingesters, consume
 		Reconciling          string
 	}
 	want := state{ingesters, consumers, autoscalers, reconciling}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		d.step(t, operator)
 		if err := d.api.Get(t.Context(), client.ObjectKeyFromObject(d.p), d.p); err != nil {
 			return err
@@ -142,7 +143,7 @@ func (d *drained) autoscalers(t *testing.T) (n int) {
 
 func (d *drained) change(t *testing.T, f func(*v1alpha1.LogPipelineSpec)) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := d.api.Get(t.Context(), client.ObjectKeyFromObject(d.p), d.p); err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (d *drained) delete(t *testing.T, options ...client.DeleteOption) {
 
 func (d *drained) awaitGone(t *testing.T, operator *Reconciler) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		d.step(t, operator)
 		if err := d.api.Get(t.Context(), client.ObjectKeyFromObject(d.p), d.p.DeepCopy()); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there, or %w", err)
@@ -187,7 +188,7 @@ func (d *drained) awaitGone(t *testing.T, operator *Reconciler) {
 // tell what became of the records.
 func (d *drained) awaitTold(t *testing.T, reasons ...string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		var events eventsv1.EventList
 		if err := d.api.List(t.Context(), &events); err != nil {
 			return err
@@ -294,7 +295,7 @@ func TestConsumersStoreWhatIsLeft(t *testing.T) {
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := &drained{fleet: f, operator: operator, p: f.pipelines[i]}
-			eventually(t, func() error { // its first pods are there
+			await.NoError(t, func() error { // its first pods are there
 				d.step(t, operator)
 				if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(d.p), d.p); err != nil {
 					return err

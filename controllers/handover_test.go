@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func fixedIngesters(n int32) *v1alpha1.IngesterScalingSpec {
@@ -44,7 +45,7 @@ func holders(d *appsv1.Deployment) []string {
 func awaitReplicas(t *testing.T, p *v1alpha1.LogPipeline, want int32, managers ...string) *appsv1.Deployment {
 	t.Helper()
 	var found *appsv1.Deployment
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		d := &appsv1.Deployment{}
 		if err := api.Get(t.Context(), client.ObjectKey{Namespace: p.Namespace, Name: "orders-ingester"}, d); err != nil {
 			return err
@@ -66,7 +67,7 @@ func autoscalerOf(t *testing.T, p *v1alpha1.LogPipeline) (*autoscalingv2.Horizon
 func awaitAutoscaler(t *testing.T, p *v1alpha1.LogPipeline, wanted bool) *autoscalingv2.HorizontalPodAutoscaler {
 	t.Helper()
 	var found *autoscalingv2.HorizontalPodAutoscaler
-	eventually(t, func() (err error) {
+	await.NoError(t, func() (err error) {
 		found, err = autoscalerOf(t, p)
 		if !wanted && err == nil {
 			return fmt.Errorf("HorizontalPodAutoscaler is still there")
@@ -108,7 +109,7 @@ func TestReplicasAreHandedOverAndBack(t *testing.T) {
 	scaleAs(t, d, 7)
 	awaitReplicas(t, p, 7, "kube-controller-manager")
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Ingester.Scaling = scaledIngesters(3, 12) })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		changed, err := autoscalerOf(t, p)
 		if err == nil && (changed.UID != first.UID || changed.Spec.MaxReplicas != 12) {
 			err = fmt.Errorf("it is %s for up to %d, want %s for 12", changed.UID, changed.Spec.MaxReplicas, first.UID)
@@ -137,7 +138,7 @@ func TestScaledPipelineBeginsAtItsLeast(t *testing.T) {
 	awaitReplicas(t, p, 4, handOverManager)
 	awaitCondition(t, p, v1alpha1.ConditionAutoscalingActive, metav1.ConditionFalse, v1alpha1.ReasonMetricsUnavailable)
 
-	eventually(t, func() error { return play(t, p) })
+	await.NoError(t, func() error { return play(t, p) })
 	awaitCondition(t, p, v1alpha1.ConditionIngesterAvailable, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable)
 	awaitCondition(t, p, v1alpha1.ConditionConsumerAvailable, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable)
 	awaitCache(t, p, read[appsv1.Deployment](t, namespace, "orders-ingester"), read[appsv1.Deployment](t, namespace, "orders-consumer"), read[autoscalingv2.HorizontalPodAutoscaler](t, namespace, "orders-ingester"))
@@ -256,5 +257,5 @@ func TestWhatIsNoLongerWantedIsRemoved(t *testing.T) {
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.NetworkPolicy.Management = v1alpha1.NetworkPolicyNone })
 	awaitGone(t, policy)
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.NetworkPolicy.Management = v1alpha1.NetworkPolicyManaged })
-	eventually(t, func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(policy), policy) })
+	await.NoError(t, func() error { return api.Get(t.Context(), client.ObjectKeyFromObject(policy), policy) })
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // freePort is a port that nobody listens on.
@@ -65,7 +66,7 @@ func TestWorkloadIsLeftAloneWhileKafkaIsDown(t *testing.T) {
 	awaitCondition(t, p, v1alpha1.ConditionIngesterAvailable, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable)
 
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n := *read[appsv1.Deployment](t, namespace, "orders-ingester").Spec.Replicas; n != 0 {
 			return fmt.Errorf("%d ingesters after suspending", n)
 		}
@@ -74,7 +75,7 @@ func TestWorkloadIsLeftAloneWhileKafkaIsDown(t *testing.T) {
 
 	newKafka(t, persistent...)
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = false })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n := *read[appsv1.Deployment](t, namespace, "orders-ingester").Spec.Replicas; n != 5 {
 			return fmt.Errorf("%d ingesters", n)
 		}
@@ -209,7 +210,7 @@ func TestFinalizerFollowsDeletionPolicy(t *testing.T) {
 	p.Spec.Topic.DeletionPolicy = v1alpha1.TopicDelete
 	startPipeline(t, p)
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Topic.DeletionPolicy = v1alpha1.TopicRetain })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || len(p.Finalizers) > 0 {
 			return fmt.Errorf("finalizers are %v, %w", p.Finalizers, err)
 		}
@@ -230,7 +231,7 @@ func remove(t *testing.T, p *v1alpha1.LogPipeline) {
 
 func awaitEvent(t *testing.T, namespace, reason string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		var events eventsv1.EventList
 		if err := api.List(t.Context(), &events, client.InNamespace(namespace)); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // incidents are what may happen around a pipeline that runs. Each is over when
@@ -52,7 +53,7 @@ func (m *mutant) childDeleted() string {
 	if err := api.Delete(m.Context(), child); err != nil {
 		m.Fatal(err)
 	}
-	eventually(m.T, func() error {
+	await.NoError(m.T, func() error {
 		if again := childrenOf(m.T, m.p)[name]; again == nil || again.GetUID() == child.GetUID() {
 			return fmt.Errorf("%s does not come back", name)
 		}
@@ -82,7 +83,7 @@ func (m *mutant) childDrifts() string {
 	if unwatched := strings.Contains(where, "metadata") && !strings.Contains(where, "spec"); unwatched {
 		m.look(m.T, m.p) // within a minute
 	}
-	eventually(m.T, func() error {
+	await.NoError(m.T, func() error {
 		live := childrenOf(m.T, m.p)[name]
 		if live == nil {
 			return fmt.Errorf("%s: it is gone", what)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/resources"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // surroundings are what a pipeline lives on: a namespace with all that a spec
@@ -178,7 +179,7 @@ func settled(rests string) bool {
 // returns where.
 func (s surroundings) come(t *testing.T, p *v1alpha1.LogPipeline, accepted func(string) bool) (rests string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := playAll(t, p); err != nil {
 			return err
 		}
@@ -208,7 +209,7 @@ func (s surroundings) look(t *testing.T, p *v1alpha1.LogPipeline) {
 // objects as they are.
 func awaitChildrenCached(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		for name, child := range childrenOf(t, p) {
 			cached := child.DeepCopy()
 			typed, err := reconciler.Client.Scheme().New(child.GroupVersionKind())
@@ -240,7 +241,7 @@ func awaitChildrenCached(t *testing.T, p *v1alpha1.LogPipeline) {
 // awaitQuiet waits until the operator, looking again, finds nothing to write.
 func (s surroundings) awaitQuiet(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		before := len(requests.in(p.Namespace))
 		s.look(t, p)
 		if writes := requests.in(p.Namespace); len(writes) > before {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // How many changes one pipeline lives through.
@@ -140,7 +141,7 @@ func (m *mutant) changeSpec() string {
 
 // write updates the pipeline's spec.
 func (m *mutant) write(spec map[string]any) (err error) {
-	eventually(m.T, func() error {
+	await.NoError(m.T, func() error {
 		live := &unstructured.Unstructured{}
 		live.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("LogPipeline"))
 		if err := api.Get(m.Context(), client.ObjectKeyFromObject(m.p), live); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // What is known of the load when the status is written anyway is written with
@@ -21,7 +22,7 @@ func TestFirstLagIsShownWithTheStatus(t *testing.T) {
 	known := scaling.Value{Value: 5, At: now}
 	reconciler.Autoscaling.store.Put(scaling.Pipeline{Namespace: p.Namespace, Name: p.Name}, scaling.Sample{LagRecords: known, DelaySeconds: known})
 	startPipeline(t, p)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
@@ -47,9 +48,9 @@ func TestObserverShowsTheLag(t *testing.T) {
 		store.Put(name, scaling.Sample{LagRecords: v, DelaySeconds: v, Rates: scaling.Rates{Arrival: 7, Drain: 1000}})
 	}
 	// await has rounds until the status is as wanted.
-	await := func(want *v1alpha1.ObservedStatus) {
+	show := func(want *v1alpha1.ObservedStatus) {
 		t.Helper()
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if err := observer.round(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +78,7 @@ func TestObserverShowsTheLag(t *testing.T) {
 		LagRecords: ptr.To[int64](120_000), DelaySeconds: ptr.To[int64](120_000),
 		ArrivalRecordsPerSecond: ptr.To[int64](7), DrainRecordsPerSecond: ptr.To[int64](1000), DrainedInSeconds: ptr.To[int64](120),
 	}
-	await(shown)
+	show(shown)
 	awaitCache(t, p)
 	before, now = writes(), now.Add(time.Hour)
 	put(123_456)
@@ -85,7 +86,7 @@ func TestObserverShowsTheLag(t *testing.T) {
 		t.Errorf("%d writes of what is shown already, %v", writes()-before, err)
 	}
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := observer.round(t.Context()); err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestPipelineComesUp(t *testing.T) {
@@ -162,7 +163,7 @@ func TestDriftIsCorrected(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		d := read[appsv1.Deployment](t, namespace, "orders-ingester")
 		if *d.Spec.Replicas != 2 || d.Spec.Template.Spec.Containers[0].Image != image || d.Labels["app.kubernetes.io/managed-by"] == "" {
 			return fmt.Errorf("Deployment is %+v, labels %v", d.Spec, d.Labels)
@@ -186,7 +187,7 @@ func TestDriftThatExcludesOursIsCorrected(t *testing.T) {
 	service := read[corev1.Service](t, namespace, "orders-ingester")
 	want := service.Spec
 	change(t, service, func(s *corev1.Service) { s.Spec.Ports[0].Port = 81 })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if diff := cmp.Diff(want, read[corev1.Service](t, namespace, "orders-ingester").Spec); diff != "" {
 			return fmt.Errorf("Service -want +got\n%s", diff)
 		}
@@ -220,7 +221,7 @@ func TestSpecReachesTopicAndPods(t *testing.T) {
 		p.Spec.Ingester.Queue.MaxBytes = ptr.To(resource.MustParse("512Mi"))
 		p.Spec.Ingester.Scaling = &v1alpha1.IngesterScalingSpec{Fixed: &v1alpha1.FixedScaling{Replicas: 4}}
 	})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if d := read[appsv1.Deployment](t, namespace, "orders-ingester"); *d.Spec.Replicas != 4 || checksum() == before {
 			return fmt.Errorf("%d replicas, checksum %s", *d.Spec.Replicas, checksum())
 		}
@@ -303,7 +304,7 @@ func TestSuspendAndResume(t *testing.T) {
 	startPipeline(t, p)
 	replicas := func(want int32) {
 		t.Helper()
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			a := *read[appsv1.Deployment](t, namespace, "orders-ingester").Spec.Replicas
 			b := *read[appsv1.Deployment](t, namespace, "orders-consumer").Spec.Replicas
 			if (want == 0) != (a == 0) || (want == 0) != (b == 0) {
@@ -315,8 +316,8 @@ func TestSuspendAndResume(t *testing.T) {
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
 	replicas(0)
 	awaitCondition(t, p, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
-	eventually(t, func() error { return play(t, p) })
-	eventually(t, func() error {
+	await.NoError(t, func() error { return play(t, p) })
+	await.NoError(t, func() error {
 		awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
 		for _, c := range p.Status.Conditions {
 			if c.Type == v1alpha1.ConditionReconciling {
@@ -377,7 +378,7 @@ func TestStorageFollowsTheClaim(t *testing.T) {
 		PersistentVolumeClaim: &v1alpha1.PersistentVolumeClaimStorage{ClaimName: "archive"},
 	}
 	create(t, p)
-	eventually(t, func() error { return play(t, p) })
+	await.NoError(t, func() error { return play(t, p) })
 	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonClaimNotFound)
 
 	claim := &corev1.PersistentVolumeClaim{

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // resyncs is how often idle pipelines are looked at: as in ten minutes.
@@ -133,7 +134,7 @@ func TestIdlePipelinesShareWhatTheyAskOfKafka(t *testing.T) {
 	for _, p := range all {
 		s.come(t, p, func(rests string) bool { return rests == "Running" })
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if asked := resync(t, s.namespace, all...); len(asked) > 1 {
 			return fmt.Errorf("still something to do: %v", asked)
 		}

@@ -34,6 +34,7 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/resources"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func pipelines(names ...string) map[client.ObjectKey]bool {
@@ -273,7 +274,7 @@ func tagOf(d *appsv1.Deployment) string {
 // settle plays until all is as want says, and nothing rolls.
 func (f *fleet) settle(t *testing.T, want map[string]int) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if rolling := f.play(t); rolling > rolloutsAtOnce {
 			t.Fatalf("%d pipelines roll at a time", rolling)
 		}
@@ -314,7 +315,7 @@ func TestReleaseReachesFewPipelinesAtATime(t *testing.T) {
 	f.broken = "v3"
 	r, stop := f.run(t, "v3")
 	var broken map[string]int
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if rolling := f.play(t); rolling > rolloutsAtOnce {
 			t.Fatalf("%d pipelines roll at a time", rolling)
 		}
@@ -352,7 +353,7 @@ logpipeline_operator_rollout_pipelines{state="waiting"} 3
 	if err := f.api.Update(t.Context(), edited); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		f.play(t)
 		if got := f.images(t); got["v3"] != 12 {
 			return fmt.Errorf("images are %v", got)
@@ -365,7 +366,7 @@ logpipeline_operator_rollout_pipelines{state="waiting"} 3
 
 	r, stop = f.run(t, "v4")
 	f.settle(t, map[string]int{"v4": 16})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		f.play(t)
 		if got := f.reasons(t, v1alpha1.ConditionReady); got[v1alpha1.ReasonRunning] != 8 {
 			return fmt.Errorf("reasons of Ready are %v", got)

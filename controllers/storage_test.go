@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 const (
@@ -83,7 +84,7 @@ func TestRoomForMoreThanCanMountIsRefused(t *testing.T) {
 	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, v1alpha1.ReasonClaimSingleNode)
 
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Consumer.Scaling.Fixed.Replicas = 1 })
-	eventually(t, func() error { return play(t, p) })
+	await.NoError(t, func() error { return play(t, p) })
 	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, v1alpha1.ReasonClaimPending)
 	if d := read[appsv1.Deployment](t, namespace, "orders-consumer"); d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("strategy is %s: the old consumer would keep the claim from the new one", d.Spec.Strategy.Type)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/google/uuid"
@@ -35,6 +34,7 @@ import (
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/controllers/topics"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // One API server and one running operator serve every test; each test has a
@@ -259,7 +259,7 @@ func create(t *testing.T, object client.Object) {
 // written in between.
 func change[T client.Object](t *testing.T, object T, f func(T)) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 			return err
 		}
@@ -268,28 +268,12 @@ func change[T client.Object](t *testing.T, object T, f func(T)) {
 	})
 }
 
-// eventually waits until f finds nothing wrong.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after a minute still: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
 // awaitCondition waits for a condition of the current generation and reads the
 // pipeline.
 func awaitCondition(t *testing.T, p *v1alpha1.LogPipeline, conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
 	t.Helper()
 	var found metav1.Condition
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
@@ -306,7 +290,7 @@ func awaitCondition(t *testing.T, p *v1alpha1.LogPipeline, conditionType string,
 // awaitGone waits until an object is gone.
 func awaitGone(t *testing.T, object client.Object) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		err := api.Get(t.Context(), client.ObjectKeyFromObject(object), object)
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -352,7 +336,7 @@ func play(t *testing.T, p *v1alpha1.LogPipeline) error {
 // and reads it.
 func awaitRunning(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := play(t, p); err != nil {
 			return err
 		}
@@ -371,7 +355,7 @@ func awaitRunning(t *testing.T, p *v1alpha1.LogPipeline) {
 func awaitCache(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, object := range objects {
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			cached := object.DeepCopyObject().(client.Object)
 			if err := reconciler.Client.Get(t.Context(), client.ObjectKeyFromObject(object), cached); err != nil {
 				return err

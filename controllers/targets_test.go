@@ -21,6 +21,7 @@ import (
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // targetsIn returns those of a namespace, by name.
@@ -101,7 +102,7 @@ func TestTargetTellsWhereThePodsAre(t *testing.T) {
 // awaitTargets waits for the cache.
 func awaitTargets(t *testing.T, targets scaling.Targets, namespace string, want []scaling.Target) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if diff := cmp.Diff(want, targetsIn(t, targets, namespace), cmpopts.EquateEmpty()); diff != "" {
 			return errorString("-want +got\n" + diff)
 		}
@@ -129,7 +130,7 @@ func TestTargetsFollowThePipelines(t *testing.T) {
 	}
 	await := func(want ...string) {
 		t.Helper()
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if got := names(); !slices.Equal(got, want) {
 				return errorString(cmp.Diff(want, got))
 			}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestTransitions(t *testing.T) {
@@ -127,7 +128,7 @@ func TestPeopleAreTold(t *testing.T) {
 	}
 	begins := func(a, b string) bool { return strings.HasSuffix(a, ": ") && strings.HasPrefix(b, a) }
 	sameNote := cmp.Comparer(func(a, b string) bool { return a == b || begins(a, b) || begins(b, a) })
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if diff := cmp.Diff(want, told(t, p), sameNote); diff != "" {
 			return errors.New("events -want +got\n" + diff)
 		}

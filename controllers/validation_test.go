@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // What the API server takes and refuses, and with which words. The pipelines
@@ -271,7 +272,7 @@ func TestKubectlExplainsTheFields(t *testing.T) {
 		"lp.spec.consumer.scaling.auto.targets": {"type\t<string> -required-", "enum: LagRecords, DelaySeconds", "value to hold: records for each pod, or seconds."},
 	}
 	for path, says := range tests {
-		eventually(t, func() error { // the server publishes schemas by and by
+		await.NoError(t, func() error { // the server publishes schemas by and by
 			explain := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "--kubeconfig", file, "explain", path)
 			shown, err := explain.CombinedOutput()
 			if err != nil {
@@ -335,7 +336,7 @@ func try(ctx context.Context, object client.Object) error {
 // tryChange updates a pipeline without keeping it.
 func tryChange(t *testing.T, p *unstructured.Unstructured, change string) (err error) {
 	t.Helper()
-	eventually(t, func() error { // the operator's status may come in between
+	await.NoError(t, func() error { // the operator's status may come in between
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}

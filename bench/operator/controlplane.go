@@ -2,15 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -25,6 +18,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/bench/process"
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 )
 
 // controlPlane is etcd, an API server and, while it is started, a controller
@@ -50,7 +44,7 @@ func startControlPlane(o options, folder string) (*controlPlane, error) {
 	}
 	p.environment.ControlPlane.GetAPIServer().Configure().
 		Set("service-cluster-ip-range", "10.0.0.0/16") // a Service for each pipeline
-	if err := errors.Join(p.setFrontProxy(), p.audit.configure(p.environment, folder)); err != nil {
+	if err := errors.Join(aggregationtest.FrontProxy(p.environment, folder), p.audit.configure(p.environment, folder)); err != nil {
 		return nil, err
 	}
 	config, err := p.environment.Start()
@@ -125,41 +119,6 @@ func (p *controlPlane) running() error {
 		return fmt.Errorf("kube-controller-manager has ended; see %s", p.folder)
 	}
 	return nil
-}
-
-// setFrontProxy gives the aggregator a certificate to show to the metrics API.
-func (p *controlPlane) setFrontProxy() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "front-proxy"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	certificateFile, keyFile := filepath.Join(p.folder, "proxy.crt"), filepath.Join(p.folder, "proxy.key")
-	p.environment.ControlPlane.GetAPIServer().Configure().
-		Append("requestheader-client-ca-file", certificateFile).
-		Append("requestheader-username-headers", "X-Remote-User").
-		Append("requestheader-group-headers", "X-Remote-Group").
-		Append("requestheader-extra-headers-prefix", "X-Remote-Extra-").
-		Append("proxy-client-cert-file", certificateFile).
-		Append("proxy-client-key-file", keyFile)
-	return errors.Join(
-		os.WriteFile(certificateFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
-		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600),
-	)
 }
 
 // create makes objects that aren't there yet.

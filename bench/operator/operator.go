@@ -11,11 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
 	"github.com/logpipeline/logpipeline/bench/process"
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 )
 
 // The operator is who its ServiceAccount would be, with the roles that it is
@@ -57,7 +58,7 @@ func (p *controlPlane) install(ctx context.Context, config, metricsAPI string) e
 	if err != nil {
 		return err
 	}
-	number, err := strconv.ParseInt(port, 10, 32)
+	number, err := strconv.Atoi(port)
 	if err != nil {
 		return err
 	}
@@ -85,14 +86,7 @@ func (p *controlPlane) install(ctx context.Context, config, metricsAPI string) e
 		binding("kube-system", "extension-apiserver-authentication-reader"),
 		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: service},
 			Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"}},
-		&unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-			"metadata": map[string]any{"name": "v1beta1.external.metrics.k8s.io"},
-			"spec": map[string]any{
-				"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": int64(100), "versionPriority": int64(100),
-				"service": map[string]any{"namespace": system, "name": service, "port": number},
-			},
-		}},
+		aggregationtest.APIService(types.NamespacedName{Namespace: system, Name: service}, number),
 	)
 }
 

@@ -10,6 +10,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // leads is what the page of metrics of the leader alone shows.
@@ -31,8 +33,8 @@ func TestAnotherReplicaTakesOver(t *testing.T) {
 	second.start(t)
 	autoscaler, reader := newAutoscaler(t, i), i.newReader(t)
 	lag := fmt.Sprintf("logpipeline_consumer_lag_records{namespace=%q,pipeline=%q} 5", scaled.Namespace, scaled.Name)
-	eventually(t, func() error { return autoscaler.sees(scaled, "5") })
-	eventually(t, func() error { return second.shows(reader, lag) })
+	await.NoError(t, func() error { return autoscaler.sees(scaled, "5") })
+	await.NoError(t, func() error { return second.shows(reader, lag) })
 
 	told := func() error { return autoscaler.sees(scaled, "5") }
 	asked := keepAsking(t, told, 0)
@@ -41,11 +43,11 @@ func TestAnotherReplicaTakesOver(t *testing.T) {
 	if now := i.leaseHolder(t); held == "" || now == held {
 		t.Errorf("held by %q, and by %q after it has ended", held, now)
 	}
-	eventually(t, func() error { return second.shows(reader, leads) })
+	await.NoError(t, func() error { return second.shows(reader, leads) })
 	asked()
 
 	third.start(t)
-	eventually(t, func() error { return third.shows(reader, lag) })
+	await.NoError(t, func() error { return third.shows(reader, lag) })
 	asked = keepAsking(t, told, 1) // the question that it was about to answer
 	second.kill()
 	late := newPipeline(newNamespace(t), kafka)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -27,6 +26,7 @@ import (
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/metricsapi"
 	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // installation is what the chart rendered, as the API server has it.
@@ -49,7 +49,7 @@ func install(t *testing.T, values ...string) *installation {
 	i.objects = objects(t, i.manifests)
 	i.apply(t)
 	t.Cleanup(func() { i.uninstall(t) })
-	eventually(t, func() error { return api.List(t.Context(), &v1alpha1.LogPipelineList{}) })
+	await.NoError(t, func() error { return api.List(t.Context(), &v1alpha1.LogPipelineList{}) })
 	i.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	if err := clientcmd.WriteToFile(tokenConfig(i.token(t, i.operator())), i.kubeconfig); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func (i *installation) awaitRights(t *testing.T) {
 		kind, _, _ := unstructured.NestedString(object.Object, "roleRef", "kind")
 		name, _, _ := unstructured.NestedString(object.Object, "roleRef", "name")
 		asked := i.aRightOf(t, kind, object.GetNamespace(), name)
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 				User: "system:serviceaccount:" + i.name + ":" + i.operator(), ResourceAttributes: &asked,
 			}}
@@ -190,21 +190,5 @@ func create(t *testing.T, object client.Object) {
 	t.Helper()
 	if err := api.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// eventually tries until there is no error.
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/logpipeline/logpipeline/controllers/metricsapi"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // The rights that the chart gives in some namespaces are enough there, and the
@@ -30,8 +31,8 @@ func TestInstalledForOneNamespace(t *testing.T) {
 	produce(t, kafka, p.Spec.Topic.Name, 5)
 	r.restart(t)
 	autoscaler, reader := newAutoscaler(t, i), i.newReader(t)
-	eventually(t, func() error { return autoscaler.sees(p, "5") })
-	eventually(t, func() error { return r.shows(reader, leads) })
+	await.NoError(t, func() error { return autoscaler.sees(p, "5") })
+	await.NoError(t, func() error { return r.shows(reader, leads) })
 
 	patch(t, p, `{"spec": {"ingester": {"scaling": {"auto": null, "fixed": {"replicas": 2}}}, "networkPolicy": {"management": "None"}}}`)
 	awaitGone(t, &autoscalingv2.HorizontalPodAutoscaler{}, p.Namespace, p.Name+"-ingester")
@@ -48,7 +49,7 @@ func TestInstalledMetricsAskWhoReadsThem(t *testing.T) {
 	i.route(t, r)
 	r.start(t)
 	reader := i.newReader(t)
-	eventually(t, func() error { return r.shows(reader, "logpipeline_operator_build_info{commit=") })
+	await.NoError(t, func() error { return r.shows(reader, "logpipeline_operator_build_info{commit=") })
 	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: i.name, Name: "stranger"}})
 	for token, want := range map[string]int{"": http.StatusUnauthorized, i.token(t, "stranger"): http.StatusForbidden} {
 		if status, said, err := r.metrics(token); err != nil || status != want {

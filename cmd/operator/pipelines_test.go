@@ -28,6 +28,7 @@ import (
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/metricsapi"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func newNamespace(t *testing.T) string {
@@ -70,7 +71,7 @@ func awaitObjects(t *testing.T, p *v1alpha1.LogPipeline) {
 			&corev1.ServiceAccount{}, &corev1.ConfigMap{}, &appsv1.Deployment{}, &networkingv1.NetworkPolicy{},
 			&policyv1.PodDisruptionBudget{}, &autoscalingv2.HorizontalPodAutoscaler{},
 		} {
-			eventually(t, func() error {
+			await.NoError(t, func() error {
 				return api.Get(t.Context(), client.ObjectKey{Namespace: p.Namespace, Name: name}, object)
 			})
 		}
@@ -99,7 +100,7 @@ func deletePipelines(t *testing.T, all ...*v1alpha1.LogPipeline) {
 
 func awaitGone(t *testing.T, object client.Object, namespace, name string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object)
 		if apierrors.IsNotFound(err) {
 			return nil

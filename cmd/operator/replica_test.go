@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/uuid"
 	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // Ports of the operator's pods.
@@ -77,7 +79,7 @@ func (r *replica) start(t *testing.T) {
 			t.Logf("log of %s:\n%s", r.pod, r.log.String())
 		}
 	})
-	eventually(t, r.ready)
+	await.NoError(t, r.ready)
 }
 
 // stop ends it as the kubelet does.

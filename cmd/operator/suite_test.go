@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -36,39 +34,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	code, err := runSuite(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "suite:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runSuite(m *testing.M) (code int, err error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 0, errors.New("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: run make test")
-	}
 	quiet := logr.FromSlogHandler(slog.DiscardHandler)
 	ctrl.SetLogger(quiet)
 	klog.SetLogger(quiet)
-	folder, err := os.MkdirTemp("", "operator")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	environment = &envtest.Environment{}
-	if err := aggregationtest.FrontProxy(environment, folder); err != nil {
-		return 0, err
-	}
-	config, err := environment.Start()
-	if err != nil {
-		return 0, fmt.Errorf("start API server: %w", err)
-	}
-	defer func() { err = errors.Join(err, environment.Stop()) }()
-	if api, err = newClient(config); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	aggregationtest.Main(m, func(started *envtest.Environment, config *rest.Config, _ string) (err error) {
+		environment = started
+		api, err = newClient(config)
+		return err
+	})
 }
 
 func newClient(config *rest.Config) (client.Client, error) {

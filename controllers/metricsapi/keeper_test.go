@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
 )
 
@@ -65,7 +66,7 @@ func trusted(t *testing.T, bundle []byte, k *keeper) bool {
 }
 
 func TestCertificatesAreRenewedWithoutAGap(t *testing.T) {
-	create(t, apiService(service, 443))
+	create(t, aggregationtest.APIService(service, 443))
 	now := time.Now()
 	clock := func() time.Time { return now }
 	a, b := newKeeper(t, "a", clock), newKeeper(t, "b", clock)
@@ -93,7 +94,7 @@ func TestCertificatesAreRenewedWithoutAGap(t *testing.T) {
 }
 
 func TestAContainerThatRestartsReplacesItsCertificate(t *testing.T) {
-	create(t, apiService(service, 443))
+	create(t, aggregationtest.APIService(service, 443))
 	for range 3 {
 		newKeeper(t, "a", time.Now).mustKeep(t)
 	}
@@ -141,7 +142,7 @@ func TestOwner(t *testing.T) {
 	k := newKeeper(t, "a", time.Now)
 	k.mustKeep(t) // does nothing
 
-	other := apiService(types.NamespacedName{Namespace: "keda", Name: "keda-metrics"}, 443)
+	other := aggregationtest.APIService(types.NamespacedName{Namespace: "keda", Name: "keda-metrics"}, 443)
 	if err := api.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,7 @@ func TestOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	create(t, apiService(service, 443))
+	create(t, aggregationtest.APIService(service, 443))
 	if diff := cmp.Diff(Owner{Ownership: Ours, Service: "default/logpipeline-operator"}, owner()); diff != "" {
 		t.Error(diff)
 	}

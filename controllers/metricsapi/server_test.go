@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/metrics/pkg/apis/external_metrics/v1beta1"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/controllers/metricsapi/aggregationtest"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func newServer(t *testing.T, pod, kubeconfig string, store *scaling.Store) *Server {
@@ -59,33 +59,6 @@ func start(t *testing.T, pod string, store *scaling.Store) (server *Server, addr
 	}
 	t.Cleanup(stop)
 	return server, address, stop
-}
-
-func apiService(service types.NamespacedName, port int) *unstructured.Unstructured {
-	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
-		"metadata": map[string]any{"name": APIServiceName},
-		"spec": map[string]any{
-			"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": int64(100), "versionPriority": int64(100),
-			"service": map[string]any{"namespace": service.Namespace, "name": service.Name, "port": int64(port)},
-		},
-	}}
-}
-
-// eventually tries until there is no error.
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 // asker is a user who asks as an autoscaler does.
@@ -136,12 +109,12 @@ func filledStore() *scaling.Store {
 func TestAutoscalersAreAnswered(t *testing.T) {
 	createService(t, service)
 	server, address, _ := start(t, "replica-a", filledStore())
-	create(t, apiService(service, aggregationtest.NewBalancer(t, address).Port()))
+	create(t, aggregationtest.APIService(service, aggregationtest.NewBalancer(t, address).Port()))
 	autoscaler, stranger := newAsker(t, "autoscaler"), newAsker(t, "stranger")
 	grant(t, "autoscaler")
 
 	only := func(name string) string { return labels.Set{PipelineLabel: name}.String() }
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		_, err := autoscaler.ask(t.Context(), "default", scaling.LagRecordsMetric, only("orders"))
 		return err
 	})
@@ -203,7 +176,7 @@ func grant(t *testing.T, user string) {
 }
 
 func discovers(t *testing.T) {
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		found, err := discovery.NewDiscoveryClientForConfigOrDie(environment.Config).ServerResourcesForGroupVersion(v1beta1.SchemeGroupVersion.String())
 		if err != nil {
 			return err
@@ -226,15 +199,15 @@ func TestOneReplicaIsKilled(t *testing.T) {
 	store := filledStore()
 	_, first, kill := start(t, "replica-a", store)
 	second, other, _ := start(t, "replica-b", store)
-	create(t, apiService(service, aggregationtest.NewBalancer(t, first, other).Port()))
+	create(t, aggregationtest.APIService(service, aggregationtest.NewBalancer(t, first, other).Port()))
 	autoscaler := newAsker(t, "autoscaler-of-two")
 	grant(t, "autoscaler-of-two")
 	ask := func() error {
 		_, err := autoscaler.ask(t.Context(), "default", scaling.LagRecordsMetric, labels.Set{PipelineLabel: "orders"}.String())
 		return err
 	}
-	eventually(t, ask)
-	eventually(t, func() error { // both have published their certificates
+	await.NoError(t, ask)
+	await.NoError(t, func() error { // both have published their certificates
 		if err := second.Ready(nil); err != nil {
 			return err
 		}
@@ -247,7 +220,7 @@ func TestOneReplicaIsKilled(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, ask)
+	await.NoError(t, ask)
 	stopped := make(chan struct{})
 	go func() { kill(); close(stopped) }()
 	for after := 0; after < 50; {

@@ -2,8 +2,6 @@ package metricsapi
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -31,41 +30,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := runSuite(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "suite:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func runSuite(m *testing.M) (code int, err error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 0, errors.New("KUBEBUILDER_ASSETS names no folder with etcd and kube-apiserver: run make test")
-	}
 	klog.SetLogger(logr.FromSlogHandler(slog.DiscardHandler))
-	folder, err := os.MkdirTemp("", "metricsapi")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	environment = &envtest.Environment{}
-	if err := aggregationtest.FrontProxy(environment, folder); err != nil {
-		return 0, err
-	}
-	config, err := environment.Start()
-	if err != nil {
-		return 0, fmt.Errorf("start API server: %w", err)
-	}
-	defer func() { err = errors.Join(err, environment.Stop()) }()
-	if api, err = client.New(config, client.Options{}); err != nil {
-		return 0, err
-	}
-	kubeconfig = filepath.Join(folder, "operator.kubeconfig")
-	if err := asOperator(); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	aggregationtest.Main(m, func(started *envtest.Environment, config *rest.Config, folder string) (err error) {
+		environment, kubeconfig = started, filepath.Join(folder, "operator.kubeconfig")
+		if api, err = client.New(config, client.Options{}); err != nil {
+			return err
+		}
+		return asOperator()
+	})
 }
 
 // asOperator makes a user with the rights that this package says it needs.

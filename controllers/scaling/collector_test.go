@@ -19,6 +19,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/signal"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -134,7 +135,7 @@ func TestCollector(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		s, _ := store.Sample(orders)
 		now := time.Now()
 		for _, v := range []Value{s.LagRecords, s.QueueBytes, s.WantedReplicas, s.DelaySeconds} {
@@ -147,26 +148,11 @@ func TestCollector(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		s, found := store.Sample(away)
 		if !found || s.LagRecords.Known(time.Now()) == nil {
 			return fmt.Errorf("got %+v, %v of a Kafka that is away", s, found)
 		}
 		return s.QueueBytes.Known(time.Now()) // it is known of the pods nevertheless
 	})
-}
-
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // secure is a connection to the real broker's listener that asks for TLS and a
@@ -138,20 +138,6 @@ func TestRightsAreNamed(t *testing.T) {
 	}
 }
 
-// await tries until it works: brokers learn of rights a little later.
-func await(t *testing.T, try func() error) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // tryAnew asks with a client of its own, which remembers nothing.
 func tryAnew(t *testing.T, connection Connection, desired Desired) (outcome, error) {
 	t.Helper()
@@ -164,7 +150,7 @@ func tryAnew(t *testing.T, connection Connection, desired Desired) (outcome, err
 func awaitRefusal(t *testing.T, connection Connection, desired Desired, right string) {
 	t.Helper()
 	says := fmt.Sprintf("the right %s on topic %q", right, desired.Name)
-	await(t, func() error {
+	await.NoError(t, func() error {
 		got, err := tryAnew(t, connection, desired)
 		if got.Reason == NotAuthorized && strings.Contains(err.Error(), says) {
 			return nil
@@ -175,7 +161,7 @@ func awaitRefusal(t *testing.T, connection Connection, desired Desired, right st
 
 func awaitOutcome(t *testing.T, connection Connection, desired Desired, want outcome) {
 	t.Helper()
-	await(t, func() error {
+	await.NoError(t, func() error {
 		got, err := tryAnew(t, connection, desired)
 		if diff := cmp.Diff(want, got); diff != "" {
 			return fmt.Errorf("%w, -want +got\n%s", err, diff)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/mounted"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // What a user may no longer do fails on a connection that is open; once the
@@ -30,21 +30,21 @@ func TestOpenConnectionsBecomeTheNewUsers(t *testing.T) {
 	setPassword(t, plain, after, "after")
 	cfg := secured(t, servers, certificate, config.SASLScramSHA512, before, "before")
 	client := openWatched(t, cfg)
-	eventually(t, client.describes(t, topic, nil))
+	await.NoError(t, client.describes(t, topic, nil))
 
 	rule(t, plain, kafkago.ACLPermissionTypeDeny, before, topic)
 	rule(t, plain, kafkago.ACLPermissionTypeAllow, after, topic) // without it nobody may, now that there is a rule
-	eventually(t, client.describes(t, topic, kafkago.TopicAuthorizationFailed))
+	await.NoError(t, client.describes(t, topic, kafkago.TopicAuthorizationFailed))
 	write(t, cfg.SASL.UsernameFile, after)
 	write(t, cfg.SASL.PasswordFile, "after")
-	eventually(t, client.describes(t, topic, nil))
+	await.NoError(t, client.describes(t, topic, nil))
 
 	// What makes no sense, and what the brokers refuse, stays out of use, also
 	// for new connections.
 	for _, bad := range []string{"", "guessed"} {
 		failures := client.failures()
 		write(t, cfg.SASL.PasswordFile, bad)
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if client.failures() == failures {
 				return fmt.Errorf("password %q was not read yet", bad)
 			}
@@ -117,18 +117,5 @@ func rule(t *testing.T, plain *Client, permission kafkago.ACLPermissionType, use
 	}
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -58,24 +57,13 @@ func (e environment) pipelineNamed(t *testing.T, name string) scenario.Pipeline 
 // claim asks for a volume that several consumers can write to.
 func (e environment) claim(t *testing.T, p scenario.Pipeline) {
 	t.Helper()
-	e.apply(t, p, fmt.Sprintf(`
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: %s, namespace: %s}
-spec:
-  accessModes: [ReadWriteMany]
-  resources: {requests: {storage: 1Gi}}
-`, p.Name, p.Namespace))
+	e.apply(t, p, p.Claim("ReadWriteMany"))
 }
 
 // create applies a LogPipeline with the spec.
 func (e environment) create(t *testing.T, p scenario.Pipeline, spec string) {
 	t.Helper()
-	e.apply(t, p, fmt.Sprintf(`
-apiVersion: ingest.logpipeline.io/v1alpha1
-kind: LogPipeline
-metadata: {name: %s, namespace: %s}
-spec:%s`, p.Name, p.Namespace, spec))
+	e.apply(t, p, p.Resource(spec))
 }
 
 func (e environment) awaitReady(t *testing.T, pipelines ...scenario.Pipeline) {

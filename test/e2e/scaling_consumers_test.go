@@ -22,22 +22,11 @@ const batchRecords = 100
 // Consumers of little CPU time and many small segments: a record costs much. A
 // consumer that did not leave its group when it is taken away would hold its
 // partitions for ten minutes.
-const burstManifest = `
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
-  accessModes: [ReadWriteMany]
-  resources: {requests: {storage: 1Gi}}
----
-apiVersion: ingest.logpipeline.io/v1alpha1
-kind: LogPipeline
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
-  kafka: {bootstrapServers: [%[3]q]}
-  topic: {partitions: %[4]d, replicationFactor: 1, deletionPolicy: Delete}
+const burstSpec = `
+  kafka: {bootstrapServers: [%[2]q]}
+  topic: {partitions: %[3]d, replicationFactor: 1, deletionPolicy: Delete}
   ingester:
-    producer: {batchRecords: %[7]d}
+    producer: {batchRecords: %[6]d}
     scaling: {fixed: {replicas: 1}}
   consumer:
     sessionTimeoutSeconds: 600
@@ -46,8 +35,8 @@ spec:
     scaling:
       auto:
         minReplicas: 0
-        maxReplicas: %[5]d
-        targets: [{type: DelaySeconds, value: %[6]d}]
+        maxReplicas: %[4]d
+        targets: [{type: DelaySeconds, value: %[5]d}]
         stabilizationWindowSeconds: 30
   storage:
     type: PersistentVolumeClaim
@@ -58,7 +47,7 @@ spec:
 func scaleConsumers(t *testing.T, e environment, size size, api scenario.API) {
 	p := scenario.Pipeline{Name: "burst", Namespace: e.pipeline.Namespace, Brokers: e.pipeline.Brokers, Partitions: size.partitions}
 	watch := &timeline.Watch{API: api, Pipeline: p, Component: "consumer", Metric: timeline.WantedReplicas}
-	s := begin(t, e, size, api, watch, fmt.Sprintf(burstManifest, p.Name, p.Namespace, p.Brokers, p.Partitions, p.Partitions+2, targetDelay, batchRecords))
+	s := begin(t, e, size, api, watch, fmt.Sprintf(burstSpec, p.Name, p.Brokers, p.Partitions, p.Partitions+2, targetDelay, batchRecords))
 	s.requestRecords = batchRecords
 
 	t.Log("a burst: from 1 consumer to as many as there are partitions")

@@ -19,28 +19,17 @@ const (
 )
 
 // Ingesters of little CPU time that compress hard: a record costs much.
-const floodManifest = `
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
-  accessModes: [ReadWriteMany]
-  resources: {requests: {storage: 1Gi}}
----
-apiVersion: ingest.logpipeline.io/v1alpha1
-kind: LogPipeline
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
-  kafka: {bootstrapServers: [%[3]q]}
-  topic: {partitions: %[4]d, replicationFactor: 1, deletionPolicy: Delete}
+const floodSpec = `
+  kafka: {bootstrapServers: [%[2]q]}
+  topic: {partitions: %[3]d, replicationFactor: 1, deletionPolicy: Delete}
   ingester:
-    queue: {maxBytes: "%[5]d"}
+    queue: {maxBytes: "%[4]d"}
     requestLimits: {maxBodyBytes: 1Mi, maxRecordBytes: 64Ki}
     producer: {compression: gzip, compressionLevel: 9}
     drain: {delaySeconds: 5}
     pod: {resources: {requests: {cpu: 50m}, limits: {cpu: 50m}}}
     scaling:
-      auto: {minReplicas: 1, maxReplicas: %[6]d, queueTargetPercent: %[7]d, stabilizationWindowSeconds: 30}
+      auto: {minReplicas: 1, maxReplicas: %[5]d, queueTargetPercent: %[6]d, stabilizationWindowSeconds: 30}
   consumer:
     scaling: {fixed: {replicas: 1}}
   storage:
@@ -53,7 +42,7 @@ func scaleIngesters(t *testing.T, e environment, size size, api scenario.API) {
 	p := scenario.Pipeline{Name: "flood", Namespace: e.pipeline.Namespace, Brokers: e.pipeline.Brokers, Partitions: 3}
 	target := float64(queueBytes) * queueTarget / 100
 	watch := &timeline.Watch{API: api, Pipeline: p, Component: "ingester", Metric: timeline.QueueBytes}
-	s := begin(t, e, size, api, watch, fmt.Sprintf(floodManifest, p.Name, p.Namespace, p.Brokers, p.Partitions, queueBytes, size.mostIngesters, queueTarget))
+	s := begin(t, e, size, api, watch, fmt.Sprintf(floodSpec, p.Name, p.Brokers, p.Partitions, queueBytes, size.mostIngesters, queueTarget))
 	s.requestRecords = 500
 
 	t.Log("a flood: from 1 ingester to the bound")

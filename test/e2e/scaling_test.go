@@ -79,15 +79,12 @@ func TestScaling(t *testing.T) {
 
 // begin applies the pipeline and watches one of its workloads until the test
 // is over.
-func begin(t *testing.T, e environment, size size, api scenario.API, watch *timeline.Watch, manifest string) *scaled {
+func begin(t *testing.T, e environment, size size, api scenario.API, watch *timeline.Watch, spec string) *scaled {
 	t.Helper()
 	e.pipeline = watch.Pipeline
-	within(t, 5*time.Minute, "start the pipeline", func(ctx context.Context) error {
-		if err := e.cluster.Apply(ctx, manifest); err != nil {
-			return err
-		}
-		return e.cluster.AwaitReady(ctx, e.pipeline)
-	})
+	e.claim(t, e.pipeline)
+	e.create(t, e.pipeline, spec)
+	e.awaitReady(t, e.pipeline)
 	var watching sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	watching.Go(func() { watch.Run(ctx) })

@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"hack/configdoc":         {"ingester/config"},
 	"hack/simulation":        {"controllers/scaling"},
 	"bench":                  {"bench", "ingester"},
-	"bench/operator":         {"bench", "api", "controllers/resources", "ingester/signal"},
+	"bench/operator":         {"bench", "api", "controllers/resources", "controllers/metricsapi/aggregationtest", "ingester/signal"},
 	"test":                   {"test", "api", "ingester", "controllers"},
 }
 

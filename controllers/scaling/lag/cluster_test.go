@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // requests counts what a fake Kafka is asked for, by API key.
@@ -119,7 +121,7 @@ func TestABatchLargerThanTheFirstLook(t *testing.T) {
 		want := []Partition{{ID: 0, End: 20, Oldest: noon}, {ID: 1, End: 20, Oldest: noon}}
 		var got Result
 		readings := 0
-		w.eventually(func() error {
+		await.NoError(w, func() error {
 			got = cluster.Read(w.context(), []Query{{Topic: w.topic, Group: w.group}})[0]
 			readings++
 			if _, known := got.Reading.Delay(time.Now()); got.Err != nil || !known {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/ingester/config"
 	"github.com/logpipeline/logpipeline/ingester/kafka"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -79,24 +80,6 @@ func (w *world) context() context.Context {
 	return ctx
 }
 
-// eventually tries again until there is no error.
-func (w *world) eventually(try func() error) {
-	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
-	defer cancel()
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			w.Fatal(err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
 func (w *world) create(name string, partitions int32) {
 	w.Helper()
 	request := kmsg.NewCreateTopicsRequest()
@@ -104,7 +87,7 @@ func (w *world) create(name string, partitions int32) {
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, 1
 	request.Topics = append(request.Topics, topic)
-	w.eventually(func() error {
+	await.NoError(w, func() error {
 		response, err := request.RequestWith(w.context(), w.admin)
 		if err != nil {
 			return err
@@ -136,7 +119,7 @@ func (w *world) deleteTopic(ctx context.Context, name string) {
 // awaitLeaders returns once every partition's leader knows that it is one.
 func (w *world) awaitLeaders(name string, partitions int32) {
 	cluster := w.reader()
-	w.eventually(func() error {
+	await.NoError(w, func() error {
 		r := cluster.Read(w.context(), []Query{{Topic: name, Group: w.group}})[0]
 		if r.Err == nil && len(r.Reading.Partitions) != int(partitions) {
 			return fmt.Errorf("%d partitions", len(r.Reading.Partitions))
@@ -234,7 +217,7 @@ func (w *world) commit(partition int32, offset int64) {
 	p.Partition, p.Offset = partition, offset
 	topic.Partitions = append(topic.Partitions, p)
 	request.Topics = append(request.Topics, topic)
-	w.eventually(func() error {
+	await.NoError(w, func() error {
 		response, err := request.RequestWith(w.context(), w.admin)
 		if err != nil {
 			return err

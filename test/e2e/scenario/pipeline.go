@@ -28,28 +28,38 @@ metadata: {name: %s, labels: {pod-security.kubernetes.io/enforce: restricted}}
 // Manifest is what a user applies: a claim for the segments and the pipeline.
 func (p Pipeline) Manifest() string {
 	servers, _ := json.Marshal(strings.Split(p.Brokers, ",")) // strings always marshal
-	return fmt.Sprintf(`apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
-  accessModes: [ReadWriteOnce]
-  resources: {requests: {storage: 1Gi}}
----
-apiVersion: ingest.logpipeline.io/v1alpha1
-kind: LogPipeline
-metadata: {name: %[1]s, namespace: %[2]s}
-spec:
+	return p.Claim("ReadWriteOnce") + "---\n" + p.Resource(fmt.Sprintf(`
   kafka:
-    bootstrapServers: %[3]s
+    bootstrapServers: %s
   topic:
-    partitions: %[4]d
+    partitions: %d
     replicationFactor: 1
-    deletionPolicy: %[5]s
+    deletionPolicy: %s
   storage:
     type: PersistentVolumeClaim
-    persistentVolumeClaim: {claimName: %[1]s}
+    persistentVolumeClaim: {claimName: %s}
     segment: {maxAgeSeconds: 2}
-`, p.Name, p.Namespace, servers, p.Partitions, p.DeletionPolicy)
+`, servers, p.Partitions, p.DeletionPolicy, p.Name))
+}
+
+// Claim is one of the pipeline's name for its segments.
+func (p Pipeline) Claim(accessMode string) string {
+	return fmt.Sprintf(`apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: %s, namespace: %s}
+spec:
+  accessModes: [%s]
+  resources: {requests: {storage: 1Gi}}
+`, p.Name, p.Namespace, accessMode)
+}
+
+// Resource is the LogPipeline with a spec: lines that begin with a new one and
+// are indented.
+func (p Pipeline) Resource(spec string) string {
+	return fmt.Sprintf(`apiVersion: ingest.logpipeline.io/v1alpha1
+kind: LogPipeline
+metadata: {name: %s, namespace: %s}
+spec:%s`, p.Name, p.Namespace, spec)
 }
 
 // Start applies the pipeline's manifest and waits until it is Ready.

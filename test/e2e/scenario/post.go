@@ -17,7 +17,7 @@ import (
 // an error, for a scenario's counts have to match to the record.
 func post(ctx context.Context, client *http.Client, url string, body []byte, records int) (receipt string, refused int64, err error) {
 	for {
-		answer, err := send(ctx, client, url, body)
+		answer, err := send(ctx, client, url, "", body)
 		switch {
 		case err != nil:
 			return "", refused, err
@@ -63,12 +63,16 @@ func (a answer) receipt(records int) (string, error) {
 	return string(bytes.TrimSpace(a.body)), nil
 }
 
-func send(ctx context.Context, client *http.Client, url string, body []byte) (answer, error) {
+// send posts a batch once, with a bearer token unless that is empty.
+func send(ctx context.Context, client *http.Client, url, token string, body []byte) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
 	request.Header.Set("Content-Type", "application/x-ndjson")
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return answer{}, err

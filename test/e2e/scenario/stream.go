@@ -1,12 +1,9 @@
 package scenario
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -118,29 +115,22 @@ func (s *Stream) drive(ctx context.Context, client *http.Client, number int) {
 }
 
 func (s *Stream) send(ctx context.Context, client *http.Client, body []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-ndjson")
+	token := ""
 	if s.Token != nil {
-		request.Header.Set("Authorization", "Bearer "+s.Token())
+		token = s.Token()
 	}
-	response, err := client.Do(request)
+	answer, err := send(ctx, client, s.URL, token, body)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
+	if answer.status != http.StatusOK {
+		return fmt.Errorf("want a receipt, have status %d: %s", answer.status, answer.body)
 	}
-	var receipt struct{ Records int64 }
-	if response.StatusCode != http.StatusOK || json.Unmarshal(answer, &receipt) != nil || receipt.Records != batchRecords {
-		return fmt.Errorf("want a receipt of %d records, have status %d: %s", batchRecords, response.StatusCode, answer)
+	if _, err := answer.receipt(batchRecords); err != nil {
+		return err
 	}
 	s.requests.Add(1)
-	s.records.Add(receipt.Records)
+	s.records.Add(batchRecords)
 	return nil
 }
 
