@@ -68,7 +68,7 @@ func Run(ctx context.Context, role config.Role, cfg config.Config, version strin
 // serve: Kafka client, then the intake; stopped in reverse.
 func (p *process) serve(ctx context.Context) error {
 	boundMemory(p.cfg.Queue.MaxBytes, memoryBeside)
-	client, err := kafka.Open(ctx, p.cfg.Kafka, p.files, p.writtenTopics()...)
+	client, err := kafka.Open(p.cfg.Kafka, p.files, p.writtenTopics()...)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func boundMemory(buffers, beside config.Bytes) {
 // before it returns.
 func (p *process) consume(ctx context.Context) error {
 	boundMemory(p.cfg.Consumer.FetchMaxTotalBytes, memoryBesideFetches)
-	client, err := kafka.Open(ctx, p.cfg.Kafka, p.files, p.writtenTopics()...)
+	client, err := kafka.Open(p.cfg.Kafka, p.files, p.writtenTopics()...)
 	if err != nil {
 		return err
 	}

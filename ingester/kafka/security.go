@@ -102,13 +102,13 @@ func clientTLS(cfg config.KafkaTLS, address string, credentials func() (Credenti
 			return nil, err
 		}
 	}
-	if len(c.CA) > 0 {
+	if cfg.CAFile != "" || len(c.CA) > 0 { // an empty file is not the system's authorities
 		secured.RootCAs = x509.NewCertPool()
 		if !secured.RootCAs.AppendCertsFromPEM(c.CA) {
 			return nil, errors.New("read kafka.tls.caFile: it holds no PEM certificate")
 		}
 	}
-	if len(c.Cert) > 0 || len(c.Key) > 0 {
+	if cfg.CertFile != "" || len(c.Cert) > 0 || len(c.Key) > 0 {
 		pair, err := tls.X509KeyPair(c.Cert, c.Key)
 		if err != nil {
 			return nil, fmt.Errorf("read kafka.tls.certFile and keyFile: %w", err)

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		}, []string{"files"}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "logpipeline_ingester_mounted_reload_failures_total",
-			Help: "Attempts to read mounted files again that failed, each minute one more as long as they do; what was good before stays in use, but of independent files, as those of clients, only the good ones do.",
+			Help: "Attempts to read mounted files again that failed, every few seconds one more as long as they do; what was good before stays in use, but of independent files, as those of clients, only the good ones do.",
 		}, []string{"files"}),
 		lastSuccess: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "logpipeline_ingester_mounted_last_success_timestamp_seconds",

@@ -15,6 +15,7 @@
 package mounted
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -29,6 +30,9 @@ const (
 	// other file systems, in directories that are links themselves, and
 	// where the kernel has no more watches to give.
 	rereadInterval = time.Minute
+	// retryInterval is how soon changed files that can't be used yet are read
+	// and tried again.
+	retryInterval = 5 * time.Second
 	// settleTime is how long after a notice others may follow that belong to
 	// the same change.
 	settleTime = 100 * time.Millisecond
@@ -40,12 +44,12 @@ type Watcher struct {
 	metrics metrics
 	sources []*source
 
-	reread, settle time.Duration
+	reread, retry, settle time.Duration
 }
 
 // New returns a watcher of nothing.
 func New(logger *slog.Logger, reg prometheus.Registerer) *Watcher {
-	return &Watcher{logger: logger, metrics: newMetrics(reg), reread: rereadInterval, settle: settleTime}
+	return &Watcher{logger: logger, metrics: newMetrics(reg), reread: rereadInterval, retry: retryInterval, settle: settleTime}
 }
 
 // Value is what was last made of the files. It may be used by any number of
@@ -68,15 +72,31 @@ func (v *Value[T]) Get() T { return *v.current.Load() }
 // When parse returns a *Partial, Open returns it beside the value, which is
 // kept up to date all the same: the caller says whether it is good enough.
 func Open[T any](w *Watcher, name string, parse func([]File) (T, error), paths ...string) (*Value[T], error) {
+	return OpenTried(w, name, nil, parse, paths...)
+}
+
+// OpenTried is Open for files that are good only if somebody else agrees, such
+// as a server whose credentials they are: changed files are given to parse once
+// try returns nil for them. Until then what was good before stays in use, and
+// they are tried every few seconds. The files that are opened are not tried.
+//
+// An error of try that is ErrUndecided says that it could not find out. The
+// context ends with Run. No files of w are read while try runs: the caller
+// bounds its time.
+func OpenTried[T any](w *Watcher, name string, try func(context.Context, []File) error, parse func([]File) (T, error), paths ...string) (*Value[T], error) {
 	value := &Value[T]{}
-	s := &source{name: name, paths: paths, apply: func(files []File) error {
+	s := &source{name: name, paths: paths, try: try, apply: func(files []File) error {
 		parsed, err := parse(files)
 		if err == nil || isPartial(err) {
 			value.current.Store(&parsed)
 		}
 		return err
 	}}
-	if _, err := s.load(); err != nil {
+	files, err := read(paths)
+	if err == nil {
+		err = s.use(files)
+	}
+	if err != nil {
 		return nil, err
 	}
 	w.sources = append(w.sources, s)
@@ -87,6 +107,9 @@ func Open[T any](w *Watcher, name string, parse func([]File) (T, error), paths .
 	}
 	return value, nil
 }
+
+// ErrUndecided says of changed files that nobody knows yet whether they are good.
+var ErrUndecided = errors.New("it is not known whether they are good")
 
 // Partial is the error of a parse whose value is to be used, although not all
 // files are in it.
@@ -106,27 +129,37 @@ func isPartial(err error) bool {
 type source struct {
 	name  string
 	paths []string
+	try   func(context.Context, []File) error // nil: none is needed
 	apply func([]File) error
 
-	last    []File    // of which the value was made
-	partial *Partial  // what was left out of them
-	told    time.Time // when it was last logged that they can't be used
+	last      []File    // of which the value was made
+	partial   *Partial  // what was left out of them
+	told      time.Time // when it was last logged that they can't be used
+	undecided bool      // whether that was for ErrUndecided
 }
 
-// load reads the files and applies them if they have changed. The error is why
-// they are not in use at all.
-func (s *source) load() (changed bool, err error) {
+// load reads the files, and has them tried and uses them if they have changed.
+// The error is why they are not in use at all.
+func (s *source) load(ctx context.Context) (changed bool, err error) {
 	files, err := read(s.paths)
-	if err != nil {
+	if err != nil || slices.EqualFunc(files, s.last, File.equal) {
 		return false, err
 	}
-	if s.last != nil && slices.EqualFunc(files, s.last, File.equal) {
-		return false, nil
+	if s.try != nil {
+		if err := s.try(ctx, files); err != nil {
+			return false, err
+		}
 	}
+	err = s.use(files)
+	return err == nil, err
+}
+
+// use makes the value of the files.
+func (s *source) use(files []File) error {
 	var partial *Partial
 	if err := s.apply(files); err != nil && !errors.As(err, &partial) {
-		return false, err
+		return err
 	}
 	s.last, s.partial = files, partial
-	return true, nil
+	return nil
 }

@@ -10,12 +10,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -197,13 +200,13 @@ func TestPartialValueIsUsedAndToldOf(t *testing.T) {
 	}
 	failures := func() float64 { return testutil.ToFloat64(w.metrics.failures.WithLabelValues("test")) }
 	mount.update(map[string]string{"c": "bad", "d": "2"})
-	w.reload()
-	w.reload()
+	w.reload(t.Context())
+	w.reload(t.Context())
 	if value.Get() != "d=2 " || failures() != 2 || strings.Count(log.String(), message("c")) != 1 {
 		t.Errorf("the value is %q after %v failures, the log\n%s", value.Get(), failures(), &log)
 	}
 	mount.update(map[string]string{"c": "3"})
-	w.reload()
+	w.reload(t.Context())
 	if value.Get() != "c=3 " || failures() != 2 {
 		t.Errorf("the value is %q after %v failures", value.Get(), failures())
 	}
@@ -248,13 +251,13 @@ func TestUnchangedFilesAreNotParsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	mount.update(map[string]string{"a": "1"})
-	w.reload()
+	w.reload(t.Context())
 	if parsed != 1 {
 		t.Errorf("parsed %d times", parsed)
 	}
-	w.reload()
+	w.reload(t.Context())
 	mount.update(map[string]string{"a": "2"})
-	w.reload()
+	w.reload(t.Context())
 	if parsed != 2 {
 		t.Errorf("parsed %d times after a change", parsed)
 	}
@@ -275,5 +278,115 @@ func TestMetrics(t *testing.T) {
 	}
 	if n, err := testutil.GatherAndCount(in.registry); err != nil || n != 3 {
 		t.Errorf("%d series, %v, want 3", n, err)
+	}
+}
+
+// tried is a value whose changes stand a try, whose outcome the test decides.
+func tried(t *testing.T, w *Watcher, mount *volume) (value *Value[string], outcome *atomic.Pointer[error], tries *atomic.Int32) {
+	t.Helper()
+	outcome, tries = &atomic.Pointer[error]{}, &atomic.Int32{}
+	outcome.Store(new(error))
+	value, err := OpenTried(w, "test", func(context.Context, []File) error {
+		tries.Add(1)
+		return *outcome.Load()
+	}, join, mount.path("a"))
+	if err != nil || tries.Load() != 0 {
+		t.Fatalf("opened with %v after %d tries", err, tries.Load())
+	}
+	return value, outcome, tries
+}
+
+func TestChangesThatMustStandATry(t *testing.T) {
+	mount := newVolume(t, map[string]string{"a": "1"})
+	var log bytes.Buffer
+	w := New(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewPedanticRegistry())
+	value, outcome, tries := tried(t, w, mount)
+	reload := func(err error) (all bool) {
+		outcome.Store(&err)
+		log.Reset()
+		return w.reload(t.Context())
+	}
+	undecided, refused := fmt.Errorf("nobody there: %w", ErrUndecided), errors.New("wrong password")
+	mount.update(map[string]string{"a": "2"})
+	for _, step := range []struct {
+		outcome error
+		logged  string // "" for nothing
+	}{
+		{undecided, "level=WARN msg=\"changed files could not be tried yet"},
+		{undecided, ""},
+		{refused, "level=ERROR msg=\"changed files can't be used"},
+		{refused, ""},
+		{undecided, "level=WARN msg=\"changed files could not be tried yet"},
+	} {
+		if reload(step.outcome) || value.Get() != "a=1 " {
+			t.Errorf("after %v the value is %q", step.outcome, value.Get())
+		}
+		if !strings.Contains(log.String(), step.logged) || step.logged == "" && log.Len() > 0 {
+			t.Errorf("after %v the log is %q, want %q", step.outcome, &log, step.logged)
+		}
+	}
+	if !reload(nil) || value.Get() != "a=2 " || !strings.Contains(log.String(), "changed files are in use") {
+		t.Errorf("the value is %q, the log %q", value.Get(), &log)
+	}
+	if failures := testutil.ToFloat64(w.metrics.failures.WithLabelValues("test")); failures != 5 || tries.Load() != 6 {
+		t.Errorf("%v failures in %d tries", failures, tries.Load())
+	}
+	mount.update(map[string]string{"a": "3"})
+	reload(undecided)
+	mount.update(map[string]string{"a": "2"})
+	if !reload(refused) || tries.Load() != 7 {
+		t.Error("what is in use already was tried again")
+	}
+}
+
+func TestWhatCannotBeUsedIsTriedAgainSoon(t *testing.T) {
+	mount := newVolume(t, map[string]string{"a": "1"})
+	w := New(slog.New(slog.DiscardHandler), prometheus.NewPedanticRegistry())
+	w.reread, w.retry = time.Hour, time.Millisecond
+	value, outcome, tries := tried(t, w, mount)
+	outcome.Store(&ErrUndecided)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	defer func() { stop(); running.Wait() }()
+	mount.update(map[string]string{"a": "2"})
+	await.NoError(t, func() error {
+		if n := tries.Load(); n < 10 {
+			return fmt.Errorf("tried %d times", n)
+		}
+		return nil
+	})
+	outcome.Store(new(error))
+	await.NoError(t, func() error {
+		if got := value.Get(); got != "a=2 " {
+			return fmt.Errorf("the value is %q", got)
+		}
+		return nil
+	})
+}
+
+// Nobody waits for a try when the process ends, and what it came to is no news.
+func TestEndOfRunEndsATry(t *testing.T) {
+	mount := newVolume(t, map[string]string{"a": "1"})
+	var log syncBuffer
+	w := New(slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewPedanticRegistry())
+	trying := make(chan struct{})
+	_, err := OpenTried(w, "test", func(ctx context.Context, _ []File) error {
+		close(trying)
+		<-ctx.Done()
+		return ctx.Err()
+	}, join, mount.path("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mount.update(map[string]string{"a": "2"})
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	<-trying
+	stop()
+	running.Wait()
+	if log.String() != "" {
+		t.Errorf("the log is %q", log.String())
 	}
 }

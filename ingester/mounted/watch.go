@@ -2,6 +2,8 @@ package mounted
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 // Run keeps the values up to date until ctx ends, and then returns. Changes
 // are usually noticed within a second, and within a minute at the latest.
+// Changed files that can't be used are read again after some seconds.
 func (w *Watcher) Run(ctx context.Context) {
 	var events <-chan fsnotify.Event
 	var lost <-chan error
@@ -34,14 +37,17 @@ func (w *Watcher) Run(ctx context.Context) {
 			if w.concerns(event.Name) {
 				settled.Reset(w.settle)
 			}
+			continue
 		case err := <-lost:
 			w.logger.Warn("notices of changed files were lost; reading all of them again", "error", err)
 			settled.Reset(w.settle)
+			continue
 		case <-settled.C:
-			w.reload()
 		case <-again.C:
 			w.watch(notices) // a directory may have been replaced
-			w.reload()
+		}
+		if !w.reload(ctx) {
+			settled.Reset(w.retry)
 		}
 	}
 }
@@ -82,13 +88,18 @@ func (w *Watcher) concerns(changed string) bool {
 	return false
 }
 
-// reload brings all values up to date.
-func (w *Watcher) reload() {
+// reload brings all values up to date; it is false if one can't be.
+func (w *Watcher) reload(ctx context.Context) (all bool) {
+	all = true
 	for _, s := range w.sources {
-		changed, err := s.load()
+		changed, err := s.load(ctx)
+		if ctx.Err() != nil {
+			return all // a try that was broken off says nothing
+		}
 		if err != nil {
+			all = false
 			w.metrics.failures.WithLabelValues(s.name).Inc()
-			w.failed(s, err)
+			w.failed(ctx, s, err)
 			continue
 		}
 		s.told = time.Time{}
@@ -103,15 +114,22 @@ func (w *Watcher) reload() {
 		}
 		w.metrics.lastSuccess.WithLabelValues(s.name).SetToCurrentTime()
 	}
+	return all
 }
 
-// failed tells of files that are not in use; while they are bad, not each time
-// that they are read.
-func (w *Watcher) failed(s *source, err error) {
-	if time.Since(s.told) >= w.reread {
-		s.told = time.Now()
-		w.logger.Error("changed files can't be used; what they said before stays in use", "files", s.name, "error", err)
+// failed tells of files that are not in use; as long as nothing else becomes of
+// them, not each time that they are read.
+func (w *Watcher) failed(ctx context.Context, s *source, err error) {
+	undecided := errors.Is(err, ErrUndecided)
+	if undecided == s.undecided && time.Since(s.told) < w.reread {
+		return
 	}
+	s.told, s.undecided = time.Now(), undecided
+	level, what := slog.LevelError, "changed files can't be used; what they said before stays in use"
+	if undecided {
+		level, what = slog.LevelWarn, "changed files could not be tried yet; what they said before stays in use"
+	}
+	w.logger.Log(ctx, level, what, "files", s.name, "error", err)
 }
 
 // leftOut tells of the files that are not in use, while the others are.

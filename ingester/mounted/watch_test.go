@@ -45,20 +45,20 @@ func TestFailureIsToldOfOnceAMinute(t *testing.T) {
 	}
 	told := func() int { return strings.Count(log.String(), "it is bad") }
 	mount.update(map[string]string{"a": "bad"})
-	w.reload()
-	w.reload()
+	w.reload(t.Context())
+	w.reload(t.Context())
 	if failures := testutil.ToFloat64(w.metrics.failures.WithLabelValues("test")); told() != 1 || failures != 2 {
 		t.Errorf("told of %d times after %v failures, want once after 2", told(), failures)
 	}
 	w.sources[0].told = w.sources[0].told.Add(-rereadInterval)
-	w.reload()
+	w.reload(t.Context())
 	if told() != 2 {
 		t.Errorf("told of %d times a minute later, want twice", told())
 	}
 	mount.update(map[string]string{"a": "2"})
-	w.reload()
+	w.reload(t.Context())
 	mount.update(map[string]string{"a": "bad"})
-	w.reload()
+	w.reload(t.Context())
 	if told() != 3 {
 		t.Errorf("told of %d times after good files, want 3 times", told())
 	}

@@ -21,15 +21,24 @@ type turns struct {
 
 func (t *turns) drained() <-chan struct{} { return t.Producer.drained }
 
+// slabRequests is how many requests are allocated at once. They are mostly
+// settled together; one that isn't, because the spool has it or because it is
+// in doubt, keeps its slab in memory, which nobody has reserved.
+const slabRequests = 32
+
 // take waits for the worker's turn and takes a group of whole batches.
 func (t *turns) take(ctx context.Context, into []section) ([]section, error) {
 	batches, err := t.collect(ctx)
 	if err != nil {
 		return into, err
 	}
-	requests := make([]request, len(batches)) // at once: they are settled together
+	var slab []request
 	for i, b := range batches {
-		r := &requests[i]
+		if len(slab) == 0 {
+			slab = make([]request, min(slabRequests, len(batches)-i))
+		}
+		r := &slab[0]
+		slab = slab[1:]
 		r.open(b, nil)
 		if b.Len() == 0 {
 			t.complete(ctx, r)
