@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -91,10 +92,12 @@ func TestDeletionGivesUpInTime(t *testing.T) {
 }
 
 // Pipelines outlive their operator, and one that is deleted meanwhile waits for
-// it where there is a topic to delete.
+// it where there is a topic to delete, or something to store: however long that
+// takes, the time for it begins when the operator is back.
 func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
-	f := newFleet(t, 2)
-	waiting, freed := f.pipelines[0], f.pipelines[1]
+	f := newFleet(t, 3)
+	waiting, freed, drains := f.pipelines[0], f.pipelines[1], f.pipelines[2]
+	drains.Spec.Consumer.DrainOnDelete = true
 	for _, p := range f.pipelines {
 		p.Spec.Topic.DeletionPolicy = v1alpha1.TopicDelete
 		if err := f.api.Update(t.Context(), p); err != nil {
@@ -102,10 +105,10 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 		}
 	}
 	_, stop := f.run(t, "v1")
-	f.settle(t, map[string]int{"v1": 4})
+	f.settle(t, map[string]int{"v1": 6})
 	await.NoError(t, func() error {
 		f.play(t)
-		if got := f.reasons(t, v1alpha1.ConditionReady); got[v1alpha1.ReasonRunning] != 2 {
+		if got := f.reasons(t, v1alpha1.ConditionReady); got[v1alpha1.ReasonRunning] != 3 {
 			return fmt.Errorf("reasons of Ready are %v", got)
 		}
 		return nil
@@ -128,7 +131,8 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 		t.Errorf("still there, %v", err)
 	}
 
-	f.run(t, "v2")
+	f.ahead = 2 * DefaultDrainWithin
+	operator, _ := f.run(t, "v2")
 	await.NoError(t, func() error {
 		if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(waiting), waiting); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there: %v, %w", waiting.Finalizers, err)
@@ -141,13 +145,20 @@ func TestPipelineDeletedWhileNoOperatorRuns(t *testing.T) {
 	if f.kafka.TopicInfo(freed.Status.Topic.Name) == nil {
 		t.Error("the topic of the one that was freed is deleted")
 	}
+	d := &drained{fleet: f, operator: operator, p: drains, lag: ptr.To(5.0)}
+	d.await(t, 0, 1, 0, v1alpha1.ReasonTerminating)
+	d.lag = ptr.To(0.0)
+	d.awaitGone(t, operator)
+	d.awaitTold(t, "Drained", "TopicDeleted")
 }
 
+// awaitDeleting waits until the operator says that it has something to do first:
+// its time counts from then on.
 func awaitDeleting(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
 	await.NoError(t, func() error {
-		if err := reconciler.Client.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || p.DeletionTimestamp.IsZero() {
-			return fmt.Errorf("not being deleted: %w", err)
+		if err := reconciler.Client.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil || terminationOf(p) == nil {
+			return fmt.Errorf("not being deleted: %w, %+v", err, p.Status.Conditions)
 		}
 		return nil
 	})

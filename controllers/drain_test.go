@@ -79,7 +79,7 @@ func (d *drained) step(t *testing.T, operator *Reconciler) {
 	d.play(t)
 	if d.lag != nil {
 		key := scaling.Pipeline{Namespace: d.p.Namespace, Name: d.p.Name}
-		d.operator.Autoscaling.store.Put(key, scaling.Sample{LagRecords: scaling.Value{Value: *d.lag, At: time.Now()}})
+		d.operator.Autoscaling.store.Put(key, scaling.Sample{LagRecords: scaling.Value{Value: *d.lag, At: d.operator.Now()}})
 	}
 	_, _ = operator.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(d.p)}) // status tells
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -86,11 +87,33 @@ func terminating(p *v1alpha1.LogPipeline, waits string, now time.Time) v1alpha1.
 	status := *p.Status.DeepCopy()
 	status.ObservedGeneration = p.Generation
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	if terminationOf(p) == nil { // its time is when that began
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
+	}
 	setConditions(&status, now,
 		condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonTerminating, waits),
 		condition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonTerminating, waits),
 	)
 	return status
+}
+
+// terminationOf is nil until a status has told that the pipeline waits.
+func terminationOf(p *v1alpha1.LogPipeline) *metav1.Condition {
+	c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReconciling)
+	if c == nil || c.Reason != v1alpha1.ReasonTerminating {
+		return nil
+	}
+	return c
+}
+
+// terminatingSince is when an operator first looked after a pipeline that is
+// being deleted, by its status, which another replica reads as well: while none
+// did, nothing was drained, and no topic could be deleted.
+func (r *Reconciler) terminatingSince(p *v1alpha1.LogPipeline) time.Time {
+	if c := terminationOf(p); c != nil {
+		return c.LastTransitionTime.Time
+	}
+	return r.Now()
 }
 
 // drainBeforeDeletion waits until the consumers have stored what the topic
@@ -99,13 +122,17 @@ func (r *Reconciler) drainBeforeDeletion(ctx context.Context, p *pass) (waits st
 	if !p.pipeline.Spec.Consumer.DrainOnDelete {
 		return "", nil
 	}
-	since := p.pipeline.DeletionTimestamp.Time
+	since := r.terminatingSince(p.pipeline)
 	err = r.planStop(ctx, p, since)
 	if err == nil {
 		err = r.stop(ctx, p)
 	}
+	if apierrors.IsConflict(err) {
+		return "", err // the cache was behind
+	}
 	if err != nil && r.Now().Sub(since) < r.DrainWithin {
-		return "", err
+		log.FromContext(ctx).Info("not drained yet", "error", err.Error())
+		return fmt.Sprintf("the pipeline is still to be drained: %v", err), nil // told, so that the time counts
 	}
 	if err != nil { // whoever refuses that may do so for ever
 		p.stopping = stopping{ended: drainSeen{topic: resources.TopicName(p.pipeline)}.notDrained(err.Error())}
@@ -122,7 +149,7 @@ func (r *Reconciler) deleteTopicInTime(ctx context.Context, p *pass) (waits stri
 		within += r.DrainWithin
 	}
 	err = r.deleteTopic(ctx, p.pipeline)
-	if err != nil && r.Now().Sub(p.pipeline.DeletionTimestamp.Time) < within {
+	if err != nil && r.Now().Sub(r.terminatingSince(p.pipeline)) < within {
 		log.FromContext(ctx).Info("topic not deleted yet", "error", err.Error())
 		return fmt.Sprintf("topic %q is still to be deleted: %v", p.pipeline.Status.Topic.Name, err), nil
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -135,6 +136,8 @@ type fleet struct {
 	// broken is an image whose pods never get ready, but those of the spared
 	// pipeline.
 	broken, spared string
+	// ahead is by how much later it is for the operator.
+	ahead time.Duration
 	// templates are those that the Deployments' pods were last made from.
 	templates map[string]corev1.PodTemplateSpec
 }
@@ -183,6 +186,8 @@ func (f *fleet) run(t *testing.T, release string) (r *Reconciler, stop func()) {
 	}
 	r = NewReconciler(mgr, pool, autoscaling, "registry.example/logpipeline/ingester:"+release)
 	r.Release = release
+	ahead := f.ahead
+	r.Now = func() time.Time { return time.Now().Add(ahead) }
 	if err := r.SetupWithManager(t.Context(), mgr); err != nil {
 		t.Fatal(err)
 	}

@@ -284,3 +284,18 @@ func TestDrainHasLastedSinceItsCondition(t *testing.T) {
 		}
 	}
 }
+
+// So is how long a pipeline that is being deleted has waited, whatever was under
+// way before.
+func TestDeletionHasLastedSinceItsCondition(t *testing.T) {
+	began := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	p := passAt(failing("KafkaReachable", "BrokersUnreachable", false)).pipeline
+	p.Status = decide(passAt(failing("KafkaReachable", "BrokersUnreachable", false)), began.Add(-time.Hour))
+	for _, now := range []time.Time{began, began.Add(time.Minute)} {
+		r := Reconciler{Now: func() time.Time { return now }}
+		if since := r.terminatingSince(p); !since.Equal(began) {
+			t.Errorf("at %v it lasts since %v", now, since)
+		}
+		p.Status = terminating(p, "for records", now)
+	}
+}
