@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,6 +74,29 @@ func TestMissingSecretIsWaitedFor(t *testing.T) {
 		StringData: map[string]string{"fluent-bit": "secret"},
 	})
 	awaitRunning(t, p)
+}
+
+// Where records are taken follows the pods, and not a spec that has not come to
+// them.
+func TestEndpointIsThatOfThePods(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	plain := p.Status.Endpoint
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Ingester.TLS = &v1alpha1.IngesterTLSSpec{} })
+	awaitCondition(t, p, v1alpha1.ConditionIngesterAvailable, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
+	if p.Status.Endpoint != plain {
+		t.Errorf("endpoint is %s while the pods take records at %s", p.Status.Endpoint, plain)
+	}
+	certificate, key := selfSigned(t)
+	create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "orders-tls", Namespace: namespace},
+		Data:       map[string][]byte{"tls.crt": certificate, "tls.key": key},
+	})
+	awaitRunning(t, p)
+	if want := strings.Replace(plain, "http:", "https:", 1); p.Status.Endpoint != want {
+		t.Errorf("endpoint is %s, want %s", p.Status.Endpoint, want)
+	}
 }
 
 func selfSigned(t *testing.T) (certificate, key []byte) {

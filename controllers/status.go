@@ -53,7 +53,7 @@ func decide(p *pass, now time.Time) v1alpha1.LogPipelineStatus {
 	}
 	status.Ingester, status.Consumer = nil, nil
 	if live := p.children.ingester.live; live != nil {
-		status.Endpoint = resources.Endpoint(p.pipeline)
+		status.Endpoint = resources.Endpoint(live)
 		status.Ingester = &v1alpha1.IngesterStatus{
 			Replicas: live.Status.Replicas, ReadyReplicas: live.Status.ReadyReplicas, Ready: readyOfWanted(live),
 		}

@@ -2,6 +2,10 @@ package resources
 
 import (
 	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 )
@@ -43,9 +47,14 @@ func DeadLetterTopicName(p *v1alpha1.LogPipeline) string {
 	}
 }
 
-// Endpoint is the URL, within the cluster, to POST records to.
-func Endpoint(p *v1alpha1.LogPipeline) string {
-	return fmt.Sprintf("%s://%s.%s.svc:%d/logs", scheme(p), IngesterName(p), p.Namespace, ingestPort)
+// Endpoint is the URL, within the cluster, at which the pods of a Deployment of
+// ingesters take records: what the spec says is not so before they are applied.
+func Endpoint(ingester *appsv1.Deployment) string {
+	scheme := "http"
+	if slices.ContainsFunc(ingester.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tlsVolume }) {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s.%s.svc:%d/logs", scheme, ingester.Name, ingester.Namespace, ingestPort)
 }
 
 func scheme(p *v1alpha1.LogPipeline) string {

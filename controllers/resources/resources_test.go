@@ -2,16 +2,21 @@ package resources
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
@@ -222,12 +227,26 @@ func compareGolden(t *testing.T, name string, got []byte) {
 }
 
 func TestEndpointIsThatOfTheService(t *testing.T) {
-	if got, want := Endpoint(pipeline(minimal)), "http://orders-ingester.logs.svc:8080/logs"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	for want, spec := range map[string]func(*v1alpha1.LogPipelineSpec){
+		"http://orders-ingester.logs.svc:8080/logs": minimal, "https://orders-ingester.logs.svc:8080/logs": secured,
+	} {
+		children := build(t, pipeline(spec), nil)
+		port := children.Service.Spec.Ports[0]
+		if got := Endpoint(asLive(t, children.Ingester.Deployment)); got != want || !strings.HasPrefix(want, *port.AppProtocol+":") || *port.Port != ingestPort {
+			t.Errorf("got %s, want %s; the Service has %+v", got, want, port)
+		}
 	}
-	if got, want := Endpoint(pipeline(secured)), "https://orders-ingester.logs.svc:8080/logs"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+}
+
+// asLive is what an API server makes of a Deployment, but for its defaults.
+func asLive(t *testing.T, desired *appsv1ac.DeploymentApplyConfiguration) *appsv1.Deployment {
+	t.Helper()
+	document, err := json.Marshal(desired)
+	live := &appsv1.Deployment{}
+	if err := errors.Join(err, json.Unmarshal(document, live)); err != nil {
+		t.Fatal(err)
 	}
+	return live
 }
 
 // A pipeline's name may be another one's with a suffix of a child.
