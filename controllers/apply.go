@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
@@ -109,7 +111,9 @@ func apply[C applyConfiguration, T client.Object](ctx context.Context, r *Reconc
 
 // applyOver applies where others have put into our lists what cannot stand
 // beside what is desired, such as a second port under the name of ours: a
-// server-side apply keeps their entries, a merge patch replaces the lists.
+// server-side apply keeps their entries, a merge patch replaces the lists. What
+// the patch wrote counts as an update of ours, and what is owned by an update no
+// apply takes out again: so it is made what we have applied.
 func (r *Reconciler) applyOver(ctx context.Context, desired applyConfiguration, live client.Object) error {
 	document, err := overwriting(desired)
 	if err != nil {
@@ -117,6 +121,13 @@ func (r *Reconciler) applyOver(ctx context.Context, desired applyConfiguration, 
 	}
 	patch := client.RawPatch(types.MergePatchType, document)
 	if err := r.Client.Patch(ctx, live, patch, client.FieldOwner(fieldManager)); err != nil {
+		return err
+	}
+	document, err = csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(fieldManager), fieldManager)
+	if err == nil && document != nil {
+		err = r.Client.Patch(ctx, live, client.RawPatch(types.JSONPatchType, document))
+	}
+	if err != nil {
 		return err
 	}
 	return r.Client.Apply(ctx, desired, client.FieldOwner(fieldManager), client.ForceOwnership)
