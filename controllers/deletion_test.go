@@ -64,7 +64,7 @@ func TestDeletionGivesUpInTime(t *testing.T) {
 	tests := map[string]func(t *testing.T, s surroundings){
 		"Kafka is gone": func(_ *testing.T, s surroundings) { s.kafka.Close() },
 		"the credentials are gone": func(t *testing.T, s surroundings) {
-			if err := api.Delete(t.Context(), s.credentials(t)); err != nil {
+			if err := api.Delete(t.Context(), s.credentials(t, "credentials")); err != nil {
 				t.Fatal(err)
 			}
 		},

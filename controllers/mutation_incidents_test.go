@@ -117,16 +117,17 @@ func (m *mutant) childTaken() string {
 }
 
 func (m *mutant) secretAway() string {
-	secret := read[corev1.Secret](m.T, m.namespace, "credentials")
+	name := pick(m.generator, resources.Secrets(m.p)).Name
+	secret := read[corev1.Secret](m.T, m.namespace, name)
 	if err := api.Delete(m.Context(), secret); err != nil {
 		m.Fatal(err)
 	}
 	m.look(m.T, m.p)
 	m.rest(func(rests string) bool { return rests == "Retrying "+v1alpha1.ReasonSecretNotFound })
-	create(m.T, m.credentials(m.T))
+	create(m.T, m.credentials(m.T, name))
 	m.look(m.T, m.p)
 	m.runsAgain()
-	return "the Secret is away"
+	return fmt.Sprintf("Secret %q is away", name)
 }
 
 // claimChanges has the claim be mounted by one node, or by many.
@@ -173,7 +174,7 @@ func (m *mutant) kafkaAway() string {
 	}
 	m.spec = spec
 	m.rest(func(rests string) bool { return rests == "Retrying "+v1alpha1.ReasonBrokersUnreachable })
-	m.kafka = newKafka(m.T, m.options...)
+	m.startKafka(m.T)
 	m.runsAgain()
 	return "Kafka is away"
 }

@@ -229,7 +229,7 @@ const (
 func known(path string) []any {
 	for suffix, values := range map[string][]any{
 		".bootstrapServers[]": {broker, broker, brokerByName},
-		"SecretRef.name":      {"credentials", "credentials", "credentials", "credentials", "absent"},
+		"SecretRef.name":      {"credentials", "credentials", "others", "others", "absent"},
 		"caSecretRef.key":     {"ca.crt", "tls.crt", "absent"},
 		"spec.suspend":        {false, false, false, true},
 		".claimName":          {"claim", "claim", "other"},

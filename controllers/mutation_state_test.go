@@ -72,7 +72,7 @@ func specified(t *testing.T, p *v1alpha1.LogPipeline, port string) map[string]an
 				unstructured.RemoveNestedField(object, "spec", field)
 			}
 		case "Deployment":
-			if children["HorizontalPodAutoscaler/"+child.GetName()] != nil || scaledByOthers(p, child.GetName()) {
+			if scaledByAny(p, child.GetName()) {
 				unstructured.RemoveNestedField(object, "spec", "replicas")
 			}
 			if meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
@@ -85,11 +85,18 @@ func specified(t *testing.T, p *v1alpha1.LogPipeline, port string) map[string]an
 	return state
 }
 
-func scaledByOthers(p *v1alpha1.LogPipeline, name string) bool {
-	if name == resources.IngesterName(p) {
-		return p.Spec.Ingester.Scaling != nil && p.Spec.Ingester.Scaling.External != nil
+// scaledByAny tells whether somebody else than the operator decides on the
+// replicas of a Deployment.
+func scaledByAny(p *v1alpha1.LogPipeline, deployment string) bool {
+	if p.Spec.Suspend {
+		return false
 	}
-	return p.Spec.Consumer.Scaling != nil && p.Spec.Consumer.Scaling.External != nil
+	if deployment == resources.IngesterName(p) {
+		scaling := p.Spec.Ingester.Scaling
+		return scaling != nil && (scaling.Auto != nil || scaling.External != nil)
+	}
+	scaling := p.Spec.Consumer.Scaling
+	return scaling != nil && (scaling.Auto != nil || scaling.External != nil)
 }
 
 // withoutReplicas is for comparing what children were under another spec, by

@@ -7,16 +7,17 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,7 +33,9 @@ type surroundings struct {
 	port      string
 	kafka     *kfake.Cluster
 	options   []kfake.Opt
-	claim     *corev1.PersistentVolumeClaim
+	// kafkaWrites counts the requests that change something of its topics.
+	kafkaWrites *atomic.Int64
+	claim       *corev1.PersistentVolumeClaim
 }
 
 // surround makes new surroundings. The Kafka has its port and its topics again
@@ -40,16 +43,29 @@ type surroundings struct {
 func surround(t *testing.T) surroundings {
 	t.Helper()
 	port := freePort(t)
-	s := surroundings{namespace: newNamespace(t), port: strconv.Itoa(port), options: []kfake.Opt{
+	s := surroundings{namespace: newNamespace(t), port: strconv.Itoa(port), kafkaWrites: &atomic.Int64{}, options: []kfake.Opt{
 		kfake.Ports(port), kfake.DataDir(t.TempDir()), kfake.ClusterID(uuid.NewString()), kfake.ListenFn(listenInPlainText),
 	}}
-	s.kafka = newKafka(t, s.options...)
+	s.startKafka(t)
 	if err := s.kafka.CreateTopic("theirs", 3, nil); err != nil {
 		t.Fatal(err)
 	}
-	create(t, s.credentials(t))
+	create(t, s.credentials(t, "credentials"))
+	create(t, s.credentials(t, "others"))
 	s.claim = s.newClaim(t, many)
 	return s
+}
+
+func (s *surroundings) startKafka(t *testing.T) {
+	t.Helper()
+	kafka := newKafka(t, s.options...)
+	for _, key := range []kmsg.Key{kmsg.CreateTopics, kmsg.DeleteTopics, kmsg.CreatePartitions, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs} {
+		kafka.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
+			s.kafkaWrites.Add(1)
+			return nil, nil, false
+		})
+	}
+	s.kafka = kafka
 }
 
 // like makes surroundings that are as these are now.
@@ -57,17 +73,12 @@ func (s surroundings) like(t *testing.T, p *v1alpha1.LogPipeline) surroundings {
 	t.Helper()
 	other := surround(t)
 	other.setModes(t, s.claim.Status.AccessModes...)
-	for _, name := range []string{resources.TopicName(p), resources.DeadLetterTopicName(p)} {
-		topic := s.kafka.TopicInfo(name)
-		if topic == nil || name == "theirs" {
+	for name, topic := range s.topicsOf(p) {
+		if name == "theirs" {
 			continue
 		}
-		configs := map[string]string{}
-		for key, value := range topic.Configs {
-			configs[key] = ptr.Deref(value, "")
-		}
 		name = strings.Replace(name, s.namespace, other.namespace, 1)
-		if err := other.kafka.CreateTopic(name, int32(len(s.kafka.PartitionInfos(topic.Topic))), configs); err != nil {
+		if err := other.kafka.CreateTopic(name, int32(topic.Partitions), topic.Config); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,11 +115,11 @@ func (c *plainTextConn) Read(b []byte) (int, error) {
 }
 
 // credentials have every key that a spec may ask for.
-func (s surroundings) credentials(t *testing.T) *corev1.Secret {
+func (s surroundings) credentials(t *testing.T, name string) *corev1.Secret {
 	t.Helper()
 	certificate, key := selfSigned(t)
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "credentials", Namespace: s.namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace},
 		Data: map[string][]byte{
 			"ca.crt": certificate, "tls.crt": certificate, "tls.key": key, "username": []byte("u"), "password": []byte("p"),
 			"credentials": []byte("c"), "credentials.json": []byte("{}"), "AZURE_STORAGE_ACCOUNT": []byte("a"),
@@ -256,7 +267,8 @@ func (s surroundings) awaitQuiet(t *testing.T, p *v1alpha1.LogPipeline) {
 func (s surroundings) end(t *testing.T, p *v1alpha1.LogPipeline) {
 	t.Helper()
 	defer s.kafka.Close()
-	asks := p.Spec.Topic.DeletionPolicy == v1alpha1.TopicDelete && p.Status.Topic != nil && p.Status.Topic.Created
+	asks := p.Spec.Topic.DeletionPolicy == v1alpha1.TopicDelete && p.Status.Topic != nil && p.Status.Topic.Created &&
+		!p.Spec.Consumer.DrainOnDelete // nobody sees that all is stored
 	answers := meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionKafkaReachable)
 	if err := api.Delete(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -278,7 +290,7 @@ func (s surroundings) end(t *testing.T, p *v1alpha1.LogPipeline) {
 // statusOf is what the status says, as far as it follows from the spec.
 func statusOf(t *testing.T, p *v1alpha1.LogPipeline, port string) any {
 	t.Helper()
-	said := map[string]any{"endpoint": p.Status.Endpoint}
+	said := map[string]any{"endpoint": p.Status.Endpoint, "finalizers": p.Finalizers}
 	for _, c := range p.Status.Conditions {
 		switch c.Type {
 		case v1alpha1.ConditionIngesterAvailable, v1alpha1.ConditionConsumerAvailable, v1alpha1.ConditionAutoscalingActive:
@@ -296,6 +308,7 @@ func statusOf(t *testing.T, p *v1alpha1.LogPipeline, port string) any {
 		delete(said, "endpoint")
 	}
 	if topic := p.Status.Topic; topic != nil && said["endpoint"] != nil {
+		said["group"] = p.Status.Consumer.Group
 		said["topic"] = fmt.Sprintf("%s, %d partitions", topic.Name, topic.Partitions)
 	}
 	return anonymous(t, said, p.Namespace, port)

@@ -5,14 +5,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -26,7 +23,8 @@ const changesOfOneLife = 12
 // A LogPipeline is changed at random, validly or not, and so is what is around
 // it. After each change it comes to rest, where its status says it is, writes
 // nothing more, and is what the same spec makes of a new pipeline. That is the
-// idea of Acto (https://github.com/xlab-uiuc/acto).
+// idea of Acto (https://github.com/xlab-uiuc/acto). What a new pipeline would
+// find as the old one left it, such as topics, is compared with the spec.
 //
 // Without variables the changes are always the same: who changes something else
 // should not meet a defect that was there before. MUTATIONS says how many new
@@ -61,43 +59,28 @@ type mutant struct {
 	surroundings
 	generator
 	schema fieldSchema
-	// spec is the one that the API server took last, running the last one
-	// under which records were taken and stored.
-	spec, running map[string]any
-	p             *v1alpha1.LogPipeline
-	rests         string
-	children      map[string]any
-	refused       int
+	// spec is the one that the API server took last, ran are those under which
+	// records were taken and stored, or would be at the beginning.
+	spec     map[string]any
+	ran      []map[string]any
+	p        *v1alpha1.LogPipeline
+	rests    string
+	children map[string]any
+	topics   map[string]topicState
+	refused  int
 }
 
 func newMutant(t *testing.T, seed uint64, schema fieldSchema) *mutant {
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
-	m := &mutant{T: t, generator: g, schema: schema, surroundings: surround(t), spec: firstSpec(g)}
+	first, second := firstSpecs(t, g)
+	m := &mutant{T: t, generator: g, schema: schema, surroundings: surround(t), spec: first}
 	m.p = m.begin(t, m.spec)
 	m.rests = m.come(t, m.p, settled)
 	if m.rests != "Running" {
 		t.Fatalf("the first spec %s: %+v", m.rests, m.p.Status.Conditions)
 	}
-	m.running, m.children = m.spec, specified(t, m.p, m.port)
+	m.ran, m.children, m.topics = []map[string]any{second, first}, specified(t, m.p, m.port), m.topicsOf(m.p)
 	return m
-}
-
-// firstSpec is minimal. What is immutable is chosen here.
-func firstSpec(g generator) map[string]any {
-	spec := minimalSpec()
-	spec["storage"] = pick(g, []map[string]any{
-		{"type": "Ephemeral"},
-		{"type": "PersistentVolumeClaim", "persistentVolumeClaim": map[string]any{"claimName": "claim"}},
-		{"type": "ObjectStore", "objectStore": map[string]any{"url": "s3://bucket/prefix"}},
-	})
-	if topic := pick(g, []map[string]any{nil, nil, {"name": "named"}, {"management": "Existing", "name": "theirs"}}); topic != nil {
-		spec["topic"] = topic
-	}
-	return spec
-}
-
-func minimalSpec() map[string]any {
-	return map[string]any{"kafka": map[string]any{"bootstrapServers": []any{broker}}, "storage": map[string]any{"type": "Ephemeral"}}
 }
 
 // live goes through n changes that are taken, and counts where they end.
@@ -114,19 +97,10 @@ func (m *mutant) live(n int, rests map[string]int) {
 	m.end(m.T, m.p)
 }
 
-// changeSpec changes something of the spec and, where that did not go well
-// last time, often something of the one that did.
+// changeSpec gives the pipeline another spec.
 func (m *mutant) changeSpec() string {
-	spec := m.spec
-	if m.rests != "Running" && m.oneIn(2) {
-		spec = m.running
-	}
-	var where []string
-	for range 1 + m.IntN(2) {
-		changed, at := m.change(m.schema, "spec", runtime.DeepCopyJSON(spec))
-		spec, where = changed.(map[string]any), append(where, at)
-	}
-	what := strings.Join(where, ", ")
+	spec, what := m.nextSpec()
+	before := m.liveChildren()
 	if err := m.write(spec); apierrors.IsInvalid(err) {
 		m.refused++
 		return m.changeSpec()
@@ -135,6 +109,7 @@ func (m *mutant) changeSpec() string {
 	}
 	m.spec = spec
 	m.rest(settled)
+	m.checkInPlace(before)
 	m.checkAgainstNew()
 	return what
 }
@@ -169,55 +144,13 @@ func (m *mutant) rest(accepted func(rests string) bool) {
 		}
 	}
 	m.children = children
+	if m.p.Spec.Suspend {
+		m.checkStopped()
+	}
 	if m.rests == "Running" {
-		m.running = m.spec
-	}
-}
-
-func (m *mutant) reached(conditions ...string) bool {
-	for _, c := range conditions {
-		if !meta.IsStatusConditionTrue(m.p.Status.Conditions, c) {
-			return false
-		}
-	}
-	return true
-}
-
-// checkQuiet lets the pipeline be looked at again and again. What is under way
-// may be written once more, but there is an end to that.
-func (m *mutant) checkQuiet() {
-	for range 4 {
-		before := len(requests.in(m.p.Namespace))
-		m.look(m.T, m.p)
-		m.look(m.T, m.p)
-		if len(requests.in(m.p.Namespace)) == before {
-			return
-		}
-		m.come(m.T, m.p, settled)
-	}
-	writes := requests.in(m.p.Namespace)
-	m.Fatalf("%s, and written again and again:\n%s\nspec %v, status %+v", m.rests, strings.Join(writes[max(0, len(writes)-12):], "\n"), m.spec, m.p.Status)
-}
-
-// checkAgainstNew compares the pipeline with a new one of the same spec and
-// name, in a namespace and with a Kafka of its own.
-func (m *mutant) checkAgainstNew() {
-	m.Helper()
-	fresh := m.like(m.T, m.p)
-	p := fresh.begin(m.T, m.spec)
-	rests := fresh.come(m.T, p, settled)
-	defer fresh.end(m.T, p)
-	if rests != m.rests {
-		m.Fatalf("it %s, but a new one of its spec %s\nspec %v\nit: %+v\nnew: %+v", m.rests, rests, m.spec, m.p.Status.Conditions, p.Status.Conditions)
-	}
-	if diff := cmp.Diff(statusOf(m.T, p, fresh.port), statusOf(m.T, m.p, m.port)); diff != "" {
-		m.Fatalf("%s: its status differs from that of a new one of its spec, -new +it\n%s\nspec %v", m.rests, diff, m.spec)
-	}
-	if m.rests != "Running" {
-		return
-	}
-	if diff := cmp.Diff(specified(m.T, p, fresh.port), m.children); diff != "" {
-		m.Fatalf("its objects differ from those of a new one of its spec, -new +it\n%s\nspec %v", diff, m.spec)
+		m.checkRunning()
+		m.checkTopics()
+		m.ran = append(m.ran, m.spec)
 	}
 }
 
