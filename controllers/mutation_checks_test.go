@@ -113,6 +113,11 @@ func (m *mutant) checkStopped() {
 func (m *mutant) checkRunning() {
 	said := []any{m.p.Status.Ingester, m.p.Status.Consumer}
 	ingester, consumer := m.deployment(resources.IngesterName(m.p)), m.deployment(resources.ConsumerName(m.p))
+	for _, d := range []*appsv1.Deployment{ingester, consumer} {
+		if *d.Spec.Replicas == 0 && scaledByAny(m.p, d.Name) {
+			m.Fatalf("%s has no pods, where an autoscaler would leave it", d.Name)
+		}
+	}
 	is := []any{
 		&v1alpha1.IngesterStatus{Replicas: ingester.Status.Replicas, ReadyReplicas: ingester.Status.ReadyReplicas, Ready: allReady(ingester)},
 		&v1alpha1.ConsumerStatus{Replicas: consumer.Status.Replicas, ReadyReplicas: consumer.Status.ReadyReplicas, Ready: allReady(consumer), Group: m.p.Status.Consumer.Group},

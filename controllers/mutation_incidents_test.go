@@ -24,7 +24,7 @@ import (
 // incidents are what may happen around a pipeline that runs. Each is over when
 // it runs again as before.
 func (m *mutant) incidents() []func() string {
-	incidents := []func() string{m.childDeleted, m.childDeleted, m.childDrifts, m.childDrifts, m.childDrifts, m.childDrifts, m.childTaken, m.kafkaAway}
+	incidents := []func() string{m.childDeleted, m.childDeleted, m.childDrifts, m.childDrifts, m.childDrifts, m.childDrifts, m.childTaken, m.kafkaAway, m.suspended}
 	if len(resources.Secrets(m.p)) > 0 {
 		incidents = append(incidents, m.secretAway, m.secretAway, m.secretAway)
 	}
@@ -177,6 +177,20 @@ func (m *mutant) kafkaAway() string {
 	m.startKafka(m.T)
 	m.runsAgain()
 	return "Kafka is away"
+}
+
+func (m *mutant) suspended() string {
+	spec := runtime.DeepCopyJSON(m.spec)
+	spec["suspend"] = true
+	if err := m.write(spec); err != nil {
+		m.Fatal(err)
+	}
+	m.rest(func(rests string) bool { return rests == "Suspended" })
+	if err := m.write(m.spec); err != nil {
+		m.Fatal(err)
+	}
+	m.runsAgain()
+	return "suspended for a while"
 }
 
 // leaf is a value within an object.

@@ -82,12 +82,13 @@ func fullSpec(t *testing.T) map[string]any {
 	return object.Object["spec"].(map[string]any)
 }
 
-// nextSpec is one under which the pipeline ran before, or has something of the
+// nextSpec is one under which the pipeline ran before, or would have, or has something of the
 // present one changed; where that one did not go well, often something of the
 // last that did.
 func (m *mutant) nextSpec() (spec map[string]any, what string) {
 	last := len(m.ran) - 1
-	if i := m.IntN(last + 1); m.oneIn(4) && !reflect.DeepEqual(m.ran[i], m.spec) {
+	i := pick(m.generator, []int{0, 1, m.IntN(last + 1)}) // the first two differ most
+	if m.oneIn(3) && !reflect.DeepEqual(m.ran[i], m.spec) {
 		return m.ran[i], fmt.Sprintf("back to spec %d that ran", i)
 	}
 	spec = m.spec
