@@ -42,6 +42,7 @@ type Cluster struct {
 	client  *kafka.Client
 	admin   *kafkago.Client
 	address net.Addr
+	several bool // bootstrap servers
 	now     func() time.Time
 
 	turn chan struct{} // holds one token, which a round takes
@@ -85,7 +86,7 @@ func connect(c Connection, now func() time.Time) *Cluster {
 	client := kafka.NewWithCredentials(cfg, credentials, []string{}...)
 	admin := client.Admin()
 	cluster := &Cluster{
-		client: client, admin: admin, address: admin.Addr, now: now,
+		client: client, admin: admin, address: admin.Addr, several: len(c.BootstrapServers) > 1, now: now,
 		turn: make(chan struct{}, 1), topics: map[string]*entry{},
 	}
 	cluster.turn <- struct{}{}
@@ -176,11 +177,32 @@ func (c *Cluster) lead(ctx context.Context, r *round) {
 		}
 		return
 	}
-	r.err, r.abandoned = err, errors.Is(ctx.Err(), context.Canceled)
+	r.err, r.abandoned = c.inWordsBefore(err), errors.Is(ctx.Err(), context.Canceled)
 	if !r.abandoned {
-		c.failure, c.failedAt = err, c.now()
+		c.failure, c.failedAt = r.err, c.now()
 	}
 }
+
+// inWordsBefore is a failure in those of the one before it, if that was of the same
+// kind: of several servers, another one is heard of each time, and a status that
+// quotes it would be written anew for that. It is called with the lock held.
+func (c *Cluster) inWordsBefore(err error) error {
+	reason := ReasonOf(err)
+	lasts := c.failure != nil && ReasonOf(c.failure) == reason
+	if !c.several || !lasts || reason != Unreachable && reason != AuthenticationFailed && reason != CertificateRejected {
+		return err
+	}
+	return &Error{reason, &sameError{c.failure.Error(), err}}
+}
+
+// sameError is an error in the words of another.
+type sameError struct {
+	words string
+	err   error
+}
+
+func (e *sameError) Error() string { return e.words }
+func (e *sameError) Unwrap() error { return e.err }
 
 // covers says that the description has all keys that the entry has by now.
 func covers(e *entry, s description) bool { return len(s.keys) == len(e.keys) }

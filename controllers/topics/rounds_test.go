@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,6 +209,28 @@ func TestFailureCountsForAllForAWhile(t *testing.T) {
 	time.Pass(failurePause)
 	if _, _, third := cluster.Ensure(t.Context(), Desired{Name: "x"}); ReasonOf(third) != Unreachable || errors.Is(third, first) {
 		t.Errorf("after the pause the failure is still %v", third)
+	}
+}
+
+// Whichever of several servers is asked first, a failure that lasts is told in the
+// same words.
+func TestFailureOfSeveralServersIsToldInTheSameWords(t *testing.T) {
+	fake := newCounted(t)
+	cluster, time := clocked(t, fake.ListenAddrs())
+	fake.Close()
+	var first error
+	for range 20 {
+		_, _, err := cluster.Ensure(t.Context(), Desired{Name: "x"})
+		if ReasonOf(err) != Unreachable {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = err
+		}
+		if err.Error() != first.Error() || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("first %v\nthen %v", first, err)
+		}
+		time.Pass(failurePause)
 	}
 }
 
