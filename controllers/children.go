@@ -81,9 +81,9 @@ func (r *Reconciler) steps(p *pass, want resources.Children) []step {
 }
 
 // roleSteps have a pod never wait for what it refers to, nor read at a restart
-// the configuration of a spec of which the API server has refused a part before
-// the Deployment, and an autoscaler never meet a Deployment whose replicas are somebody else's: it comes after
-// the Deployment, and goes before it.
+// the configuration of a spec that the API server refuses, and an autoscaler
+// never meet a Deployment whose replicas are somebody else's: it comes after the
+// Deployment, and goes before it.
 func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.Role, seen *deploymentSeen) []step {
 	autoscaler := step{v1alpha1.ConditionAutoscalingActive,
 		ensure(r, p, name, want.Autoscaler, &autoscalingv2.HorizontalPodAutoscaler{}, autoscalingv2ac.ExtractHorizontalPodAutoscaler)}
@@ -103,8 +103,10 @@ func (r *Reconciler) roleSteps(p *pass, name, available string, want resources.R
 		{available, ensure(r, p, name, want.NetworkPolicy, &networkingv1.NetworkPolicy{}, networkingv1ac.ExtractNetworkPolicy)},
 		{available, ensure(r, p, name, want.Budget, &policyv1.PodDisruptionBudget{}, policyv1ac.ExtractPodDisruptionBudget)},
 	}
-	if !slices.Contains(p.rollout.kept, name) { // pods that stay keep the settings that their release reads
-		steps = append(steps, step{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)})
+	if !slices.Contains(p.rollout.configs, name) {
+		steps = append(steps,
+			step{available, func(ctx context.Context) error { return r.tryDeployment(ctx, p.pipeline, want) }},
+			step{available, ensure(r, p, name, want.ConfigMap, &corev1.ConfigMap{}, corev1ac.ExtractConfigMap)})
 	}
 	if want.Autoscaler == nil {
 		return append(steps, autoscaler, deployment)

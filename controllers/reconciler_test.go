@@ -323,6 +323,34 @@ func TestResourcesThatTheAPIServerRefusesStall(t *testing.T) {
 	awaitCondition(t, p, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidSpec)
 }
 
+// Pods that go on because the API server refuses what would follow them may
+// restart: they find the settings that they had.
+func TestRefusedPodsLeaveTheSettingsOfThoseThatRun(t *testing.T) {
+	namespace := newNamespace(t)
+	p := newPipeline(namespace, newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	before := read[corev1.ConfigMap](t, namespace, "orders-ingester")
+	change(t, p, func(p *v1alpha1.LogPipeline) {
+		p.Spec.Ingester.Queue.MaxBytes = ptr.To(resource.MustParse("512Mi"))
+		p.Spec.Ingester.Pod.Resources = v1alpha1.ResourcesSpec{
+			Requests: corev1.ResourceList{"cpu": resource.MustParse("2")}, Limits: corev1.ResourceList{"cpu": resource.MustParse("1")},
+		}
+	})
+	refused := awaitCondition(t, p, v1alpha1.ConditionIngesterAvailable, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	if !strings.Contains(refused.Message, `apply Deployment "orders-ingester"`) {
+		t.Errorf("message is %q", refused.Message)
+	}
+	awaitCondition(t, p, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidSpec)
+	if diff := cmp.Diff(before, read[corev1.ConfigMap](t, namespace, "orders-ingester")); diff != "" {
+		t.Errorf("the settings of the pods that run were changed\n%s", diff)
+	}
+	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Ingester.Pod.Resources.Limits = nil })
+	awaitRunning(t, p)
+	if cmp.Equal(before.Data, read[corev1.ConfigMap](t, namespace, "orders-ingester").Data) {
+		t.Error("new pods have the settings of before")
+	}
+}
+
 func TestSuspendAndResume(t *testing.T) {
 	namespace := newNamespace(t)
 	p := newPipeline(namespace, newKafka(t).ListenAddrs())

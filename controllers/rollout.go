@@ -3,12 +3,11 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,8 +21,9 @@ type rolloutSeen struct {
 	// doesn't wait.
 	held    string
 	message string
-	// kept are the names of the Deployments whose pods stay as they are.
-	kept []string
+	// configs are the names of the ConfigMaps that stay as they are: pods that
+	// stay read them, and this release would render others.
+	configs []string
 	// again is when to ask again.
 	again time.Duration
 }
@@ -32,7 +32,7 @@ type rolloutSeen struct {
 // marks them if it does so for a new release of the operator, for which only
 // so many pipelines may at a time. What the user changes goes at once.
 func (r *Reconciler) planRollout(ctx context.Context, p *pass, want resources.Children) error {
-	key, both := client.ObjectKeyFromObject(p.pipeline), []*appsv1ac.DeploymentApplyConfiguration{want.Ingester.Deployment, want.Consumer.Deployment}
+	key, both := client.ObjectKeyFromObject(p.pipeline), []resources.Role{want.Ingester, want.Consumer}
 	state, err := r.rolloutState(ctx, p, both)
 	if err != nil {
 		return err
@@ -47,19 +47,27 @@ func (r *Reconciler) planRollout(ctx context.Context, p *pass, want resources.Ch
 			return err
 		}
 		if p.rollout = r.rollouts.ask(key, r.Release, seen); p.rollout.held != "" {
-			p.rollout.kept = slices.Sorted(maps.Keys(state.kept))
 			for _, desired := range both {
-				if applied := state.kept[*desired.GetName()]; applied != nil {
-					resources.KeepPods(desired, applied)
-				}
+				p.rollout.keep(desired, state.kept[*desired.Deployment.GetName()])
 			}
 			return nil
 		}
 	}
 	for _, desired := range both {
-		resources.Rollout{Release: r.Release, Unwell: state.unwell}.Mark(desired)
+		resources.Rollout{Release: r.Release, Unwell: state.unwell}.Mark(desired.Deployment)
 	}
 	return nil
+}
+
+// keep leaves a role the pods that were applied, if any were, and what they read.
+func (s *rolloutSeen) keep(desired resources.Role, applied *appsv1ac.DeploymentApplyConfiguration) {
+	if applied == nil {
+		return
+	}
+	if !resources.ReadsConfig(applied, desired.ConfigMap.Data) {
+		s.configs = append(s.configs, *desired.ConfigMap.GetName())
+	}
+	resources.KeepPods(desired.Deployment, applied)
 }
 
 // rolloutState is how far the Deployments of a pipeline are.
@@ -73,10 +81,10 @@ type rolloutState struct {
 	kept map[string]*appsv1ac.DeploymentApplyConfiguration
 }
 
-func (r *Reconciler) rolloutState(ctx context.Context, p *pass, both []*appsv1ac.DeploymentApplyConfiguration) (rolloutState, error) {
+func (r *Reconciler) rolloutState(ctx context.Context, p *pass, both []resources.Role) (rolloutState, error) {
 	state := rolloutState{kept: map[string]*appsv1ac.DeploymentApplyConfiguration{}}
 	for _, desired := range both {
-		live, err := r.readDeployment(ctx, p, *desired.GetName())
+		live, err := r.readDeployment(ctx, p, *desired.Deployment.GetName())
 		if err != nil {
 			return state, err
 		}
@@ -86,11 +94,29 @@ func (r *Reconciler) rolloutState(ctx context.Context, p *pass, both []*appsv1ac
 		rollout := resources.RolloutOf(live)
 		state.underway = state.underway || rollout.Release != "" && !atRest(live)
 		state.unwell = state.unwell || rollout.Unwell || rollout.Release == "" && !atRest(live)
-		if applied := replacedByRelease(live, desired); applied != nil {
+		applied := replacedByRelease(live, desired.Deployment)
+		if applied == nil {
+			continue
+		}
+		if restart, err := r.mayRestart(ctx, p, desired, applied); err != nil {
+			return state, err
+		} else if restart {
 			state.kept[live.Name] = applied
 		}
 	}
 	return state, nil
+}
+
+// mayRestart tells whether pods that were applied find at a restart what they
+// read: this release renders the same, or it is there. Where somebody has deleted
+// or changed it, nobody can render it any more, and the pods don't wait for their
+// turn: one that restarts would hang, or not fit its settings.
+func (r *Reconciler) mayRestart(ctx context.Context, p *pass, desired resources.Role, applied *appsv1ac.DeploymentApplyConfiguration) (bool, error) {
+	if resources.ReadsConfig(applied, desired.ConfigMap.Data) {
+		return true, nil
+	}
+	live, err := readControlled[corev1.ConfigMap](ctx, r.Client, p.pipeline, *desired.ConfigMap.GetName())
+	return live != nil && resources.ReadsConfig(applied, live.Data), err
 }
 
 // replacedByRelease returns what was applied of a Deployment whose pods would

@@ -2,6 +2,9 @@ package controllers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -22,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -134,8 +138,9 @@ type fleet struct {
 	kafka     *kfake.Cluster
 	pipelines []*v1alpha1.LogPipeline
 	// broken is an image whose pods never get ready, but those of the spared
-	// pipeline.
-	broken, spared string
+	// pipelines.
+	broken string
+	spared map[string]bool
 	// ahead is by how much later it is for the operator.
 	ahead time.Duration
 	// templates are those that the Deployments' pods were last made from.
@@ -223,7 +228,7 @@ func (f *fleet) play(t *testing.T) (rolling int) {
 		if began && (!same || !rolledOut(d)) {
 			busy[pipeline] = true
 		}
-		ready := same && (tagOf(d) != f.broken || pipeline == f.spared) || !began
+		ready := same && (tagOf(d) != f.broken || f.spared[pipeline]) || !began
 		d.Status = replaced(d, same || !began, ready)
 		f.templates[d.Name] = d.Spec.Template
 		if err := f.api.Status().Update(t.Context(), d); apierrors.IsConflict(err) {
@@ -290,6 +295,45 @@ func (f *fleet) settle(t *testing.T, want map[string]int) {
 	})
 }
 
+// otherwise is what a release renders for whatever spec.
+var otherwise = map[string]string{"config.yaml": "rendered: otherwise"}
+
+// renderOtherwise has all pods of a role read what no later release renders. No
+// operator runs.
+func (f *fleet) renderOtherwise(t *testing.T, role string) {
+	t.Helper()
+	for _, p := range f.pipelines {
+		config := f.config(t, p, role)
+		config.Data = otherwise
+		deployment := &appsv1.Deployment{}
+		if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(config), deployment); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256([]byte(otherwise["config.yaml"]))
+		applied, err := appsv1ac.ExtractDeployment(deployment, fieldManager)
+		if err != nil {
+			t.Fatal(err)
+		}
+		applied.Spec.Template.WithAnnotations(map[string]string{"ingest.logpipeline.io/config-checksum": hex.EncodeToString(sum[:])})
+		err = errors.Join(f.api.Update(t.Context(), config), f.api.Apply(t.Context(), applied, client.FieldOwner(fieldManager), client.ForceOwnership))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 { // until all is at rest
+		f.play(t)
+	}
+}
+
+func (f *fleet) config(t *testing.T, p *v1alpha1.LogPipeline, role string) *corev1.ConfigMap {
+	t.Helper()
+	config := &corev1.ConfigMap{}
+	if err := f.api.Get(t.Context(), client.ObjectKey{Namespace: p.Namespace, Name: p.Name + "-" + role}, config); err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
 // reasons are those of a condition type, by how many pipelines have it.
 func (f *fleet) reasons(t *testing.T, conditionType string) map[string]int {
 	t.Helper()
@@ -316,6 +360,7 @@ func TestReleaseReachesFewPipelinesAtATime(t *testing.T) {
 	_, stop = f.run(t, "v2")
 	f.settle(t, map[string]int{"v2": 16})
 	stop()
+	f.renderOtherwise(t, "ingester")
 
 	f.broken = "v3"
 	r, stop := f.run(t, "v3")
@@ -352,7 +397,7 @@ logpipeline_operator_rollout_pipelines{state="waiting"} 3
 		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReconciling)
 		return c != nil && c.Reason == v1alpha1.ReasonRolloutsPaused
 	})
-	f.spared = f.pipelines[kept].Name
+	f.spared = map[string]bool{f.pipelines[kept].Name: true}
 	edited := f.pipelines[kept].DeepCopy()
 	edited.Spec.Ingester.Pod.Annotations = map[string]v1alpha1.AnnotationValue{"example.com/team": "orders"}
 	if err := f.api.Update(t.Context(), edited); err != nil {
@@ -367,6 +412,47 @@ logpipeline_operator_rollout_pipelines{state="waiting"} 3
 	})
 	f.play(t)
 	f.play(t) // it is well
+
+	t.Log("pods that wait find what they read, or do not wait")
+	f.reasons(t, v1alpha1.ConditionReconciling)
+	waits := f.pipelines[slices.IndexFunc(f.pipelines, func(p *v1alpha1.LogPipeline) bool {
+		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReconciling)
+		return c != nil && c.Reason == v1alpha1.ReasonRolloutsPaused
+	})]
+	if got := f.config(t, waits, "ingester").Data; !maps.Equal(got, otherwise) {
+		t.Errorf("pods of the release before would read %v", got)
+	}
+	rendered := f.config(t, waits, "consumer")
+	if err := f.api.Delete(t.Context(), rendered); err != nil {
+		t.Fatal(err)
+	}
+	await.NoError(t, func() error {
+		f.play(t)
+		again := &corev1.ConfigMap{}
+		if err := f.api.Get(t.Context(), client.ObjectKeyFromObject(rendered), again); err != nil || !maps.Equal(again.Data, rendered.Data) {
+			return fmt.Errorf("it reads %v, %w", again.Data, err)
+		}
+		return nil
+	})
+	if got := f.images(t); got["v3"] != 12 {
+		t.Errorf("images are %v", got)
+	}
+	f.spared[waits.Name] = true
+	if err := f.api.Delete(t.Context(), f.config(t, waits, "ingester")); err != nil {
+		t.Fatal(err)
+	}
+	await.NoError(t, func() error {
+		f.play(t)
+		if got := f.images(t); got["v3"] != 13 {
+			return fmt.Errorf("images are %v", got)
+		}
+		return nil
+	})
+	if got := f.config(t, waits, "ingester").Data; maps.Equal(got, otherwise) {
+		t.Error("new pods read the old settings")
+	}
+	f.play(t)
+	f.play(t) // they are well
 	stop()
 
 	r, stop = f.run(t, "v4")

@@ -74,3 +74,10 @@ func KeepPods(d, applied *appsv1ac.DeploymentApplyConfiguration) {
 	d.Spec.Template = applied.Spec.Template
 	d.Annotations = applied.Annotations
 }
+
+// ReadsConfig tells whether what a ConfigMap holds is the configuration for which
+// the pods of a Deployment that was applied were made.
+func ReadsConfig(applied *appsv1ac.DeploymentApplyConfiguration, data map[string]string) bool {
+	template := applied.Spec.Template
+	return template.ObjectMetaApplyConfiguration != nil && template.Annotations[checksumAnnotation] == checksum([]byte(data[configKey]))
+}
