@@ -30,7 +30,8 @@ type deploymentSeen struct {
 	changed bool
 	// trouble is why pods are missing, as far as that is known.
 	trouble podTrouble
-	// told is what consumers say of themselves while not all are ready.
+	// told is what consumers say of themselves; of partitions that stopped, while
+	// not all are ready.
 	told scaling.Trouble
 }
 
@@ -56,8 +57,11 @@ func (r *Reconciler) observe(ctx context.Context, p *pass) (err error) {
 	if err = r.observePods(ctx, p, resources.ConsumerComponent, &p.children.consumer); err != nil {
 		return err
 	}
-	if p.children.consumer.incomplete() {
+	if p.children.consumer.live != nil {
 		p.children.consumer.told = r.Autoscaling.troubleOf(p.pipeline)
+	}
+	if !p.children.consumer.incomplete() {
+		p.children.consumer.told.Stopped = scaling.Quote{}
 	}
 	p.autoscaling, err = r.Autoscaling.observe(ctx, p.pipeline, p.partitions())
 	return err

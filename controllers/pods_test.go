@@ -15,6 +15,7 @@ import (
 
 	"github.com/logpipeline/logpipeline/api/v1alpha1"
 	"github.com/logpipeline/logpipeline/controllers/scaling"
+	"github.com/logpipeline/logpipeline/test/await"
 )
 
 // podAt is a pod that a kubelet has, and that is not ready, then changed, as
@@ -308,6 +309,11 @@ func TestStatusQuotesAConsumer(t *testing.T) {
 	if got.Message != want {
 		t.Errorf("message is\n%s\nwant\n%s", got.Message, want)
 	}
+	// So is it while all pods are ready.
+	await.NoError(t, func() error { return play(t, p) })
+	awaitCondition(t, p, v1alpha1.ConditionConsumerAvailable, metav1.ConditionTrue, v1alpha1.ReasonDeploymentAvailable)
+	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionFalse, v1alpha1.ReasonStoreFailed)
+	says(scaling.Trouble{})
 	awaitRunning(t, p)
 	awaitCondition(t, p, v1alpha1.ConditionStorageReady, metav1.ConditionTrue, v1alpha1.ReasonEphemeral)
 }

@@ -165,7 +165,7 @@ func (p *pass) result() (ctrl.Result, error) {
 		return ctrl.Result{RequeueAfter: invalidCheckEvery}, nil
 	case p.failure == nil && !p.storage.ready():
 		return ctrl.Result{RequeueAfter: storageCheckEvery}, nil
-	case p.failure == nil && !p.pipeline.Spec.Suspend && p.children.consumer.unexplained():
+	case p.failure == nil && !p.pipeline.Spec.Suspend && (p.children.consumer.unexplained() || p.children.consumer.told.StoreFailure.Pod != ""):
 		return ctrl.Result{RequeueAfter: scaling.Interval}, nil // the consumers are asked
 	case p.failure == nil && p.rollout.held != "":
 		return ctrl.Result{RequeueAfter: min(p.rollout.again, resyncEvery)}, nil

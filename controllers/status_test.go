@@ -149,6 +149,10 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 			}),
 			state{"Ready": no + " StoreFailed", "Reconciling": yes + " Progressing", "StorageReady": no + " StoreFailed", "ConsumerAvailable": no + " DeploymentProgressing"},
 		},
+		"store fails while consumers run": {
+			passAt(func(p *pass) { p.children.consumer.told.StoreFailure = scaling.Quote{Pod: "a", Message: "m"} }),
+			state{"Ready": no + " StoreFailed", "Reconciling": yes + " Progressing", "StorageReady": no + " StoreFailed"},
+		},
 		"store lets two create the same": {
 			passAt(func(p *pass) {
 				p.children.consumer.live.Status.AvailableReplicas = 0

@@ -203,8 +203,8 @@ const (
 	// from getting lost. Choose another store.
 	ReasonExclusiveCreateUnsupported = "ExclusiveCreateUnsupported"
 
-	// ReasonStoreFailed: consumers cannot open the store, and try again; the
-	// message quotes one of them.
+	// ReasonStoreFailed: consumers cannot open the store, or for some time could
+	// not write to it, and try again; the message quotes one of them.
 	ReasonStoreFailed = "StoreFailed"
 
 	// ReasonEphemeral: segments live and die with their pod.

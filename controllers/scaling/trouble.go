@@ -8,7 +8,7 @@ type Trouble struct {
 	// Stopped quotes who has the first partition that stands still until
 	// somebody decides.
 	Stopped Quote
-	// StoreFailure quotes who cannot open the store.
+	// StoreFailure quotes who cannot open the store, or write to it.
 	StoreFailure Quote
 }
 

@@ -85,7 +85,7 @@ func (w *worker) appendBatch(ctx context.Context, lines *lines, batch *kafka.Rec
 		}
 		if lines.span.NextOffset > lines.span.BaseOffset {
 			if err := w.chain.Append(lines.buffer, lines.span); err != nil {
-				return false, err
+				return false, &storeError{err: err}
 			}
 			w.epoch = lines.span.LeaderEpoch
 			w.tellAppended(lines.span)

@@ -45,14 +45,14 @@ func (w *worker) recordGap(ctx context.Context, next int64, reason, text string)
 	first := w.chain.NextOffset()
 	recorded, err := w.chain.RecordGap(ctx, next, text[:min(len(text), maxReason)])
 	if err != nil {
-		return fmt.Errorf("record that offsets %d to %d are not stored: %w", first, next-1, err)
+		return &storeError{err: fmt.Errorf("record that offsets %d to %d are not stored: %w", first, next-1, err)}
 	}
 	if recorded {
 		w.metrics.gaps.WithLabelValues(reason).Inc()
 		w.metrics.gapOffsets.WithLabelValues(reason).Add(float64(next - first))
 		w.logger.Warn("gap recorded: these offsets are not stored", "reason", reason, "first", first, "last", next-1, "why", text)
 	}
-	w.storage.over()
+	w.stored()
 	w.epoch = w.chain.LeaderEpoch()
 	w.sealedUpTo(ctx, w.chain.NextOffset())
 	return nil

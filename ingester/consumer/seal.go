@@ -71,9 +71,9 @@ func (w *worker) seal(ctx context.Context, reason string) error {
 	before := w.chain.NextOffset()
 	sealed, err := w.chain.Seal(ctx)
 	if err != nil {
-		return err
+		return &storeError{err: err}
 	}
-	w.storage.over()
+	w.stored()
 	if w.chain.NextOffset() != before { // others have
 		w.epoch = w.chain.LeaderEpoch()
 	}

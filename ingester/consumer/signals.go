@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -22,7 +23,11 @@ func (c *Consumer) Signals() signal.Consumer {
 		AppendedRecords: s.appended, BusySeconds: s.busyFor().Seconds(),
 		Partitions: make([]signal.Partition, 0, len(s.partitions)),
 	}
+	failing := int32(math.MaxInt32) // the first of them is told of
 	for partition, p := range s.partitions {
+		if p.failure != nil && partition < failing {
+			failing, signals.StoreFailure = partition, p.failure.Error()
+		}
 		if p.known || p.stopped != nil {
 			signals.Partitions = append(signals.Partitions, p.signal(partition))
 		}

@@ -35,6 +35,7 @@ type standing struct {
 	waiting      int64 // time of the first record that has been fetched, while none is written
 	lag          int64 // records, -1 while it is not known
 	busy         bool
+	failure      *storeError // lasts, and is tried again
 	stopped      error
 	reason       string
 }

@@ -3,7 +3,9 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -39,12 +41,21 @@ func TestStorageTakesNothingForAWhile(t *testing.T) {
 			return nil
 		})
 		eventually(t, "show it", troubled(p, "storage", 2))
+		eventually(t, "say why", func() error {
+			if got := p.signals().StoreFailure; !strings.Contains(got, syscall.ENOSPC.Error()) {
+				return fmt.Errorf("it says %q", got)
+			}
+			return nil
+		})
 		if got := p.metric("logpipeline_consumer_stopped_partitions"); got != 0 {
 			t.Errorf("%v partitions stand still, want 0", got)
 		}
 		p.faults.full.Store(false)
 		waitStored(b, dir)
 		eventually(t, "be over it", troubled(p, "storage", 0))
+		if got := p.signals().StoreFailure; got != "" {
+			t.Errorf("it still says %q", got)
+		}
 	})
 }
 

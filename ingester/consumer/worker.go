@@ -70,6 +70,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 		if err != nil && ctx.Err() == nil {
+			w.tellFailure(err)
 			w.storage.waitAfter(ctx, "partition cannot be stored", err)
 		} else if err != nil && !errors.Is(err, ctx.Err()) {
 			w.logger.Warn("segment given up; its records will be fetched again", "error", err)
@@ -135,13 +136,18 @@ func (w *worker) openChain(ctx context.Context) error {
 		return err
 	}
 	w.topicID, w.confirmed = topic.ID, true
-	w.chain, err = w.open(ctx, w.config.Topic, topic.ID, w.partition, func(ctx context.Context) (int64, error) {
-		start, _, err := w.client.Offsets(ctx, w.config.Topic, w.partition)
-		return start, err
+	var unknown error // of Kafka's, and not the store's
+	w.chain, err = w.open(ctx, w.config.Topic, topic.ID, w.partition, func(ctx context.Context) (start int64, err error) {
+		start, _, unknown = w.client.Offsets(ctx, w.config.Topic, w.partition)
+		return start, unknown
 	})
-	if err != nil {
+	if err != nil && unknown != nil {
 		return err
 	}
+	if err != nil {
+		return &storeError{err, true}
+	}
+	w.tellOpened()
 	w.epoch = w.chain.LeaderEpoch()
 	w.logger.Info("chain opened", "offset", w.chain.NextOffset(), "epoch", w.epoch)
 	w.tellTopic(topic.ID)

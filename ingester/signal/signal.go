@@ -59,7 +59,8 @@ type Consumer struct {
 	// had more to read than it had fetched: AppendedRecords per busy second is
 	// how fast this process drains.
 	BusySeconds float64 `json:"busySeconds"`
-	// StoreFailure is why the store could not be opened yet; empty once it is.
+	// StoreFailure is why the store could not be opened yet or, once it was, why
+	// it takes nothing of a partition for the time being; empty while it does.
 	StoreFailure string `json:"storeFailure,omitempty"`
 	// Partitions that this process owns.
 	Partitions []Partition `json:"partitions"`
