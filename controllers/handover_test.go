@@ -136,6 +136,7 @@ func TestScaledPipelineBeginsAtItsLeast(t *testing.T) {
 	create(t, p)
 	awaitAutoscaler(t, p, true)
 	awaitReplicas(t, p, 4, handOverManager)
+	expectOrder(t, requests.in(namespace), "deployments/orders-ingester", "horizontalpodautoscalers/orders-ingester")
 	awaitCondition(t, p, v1alpha1.ConditionAutoscalingActive, metav1.ConditionFalse, v1alpha1.ReasonMetricsUnavailable)
 
 	await.NoError(t, func() error { return play(t, p) })
@@ -162,14 +163,32 @@ func TestSuspensionTakesTheAutoscalerAway(t *testing.T) {
 	d := awaitReplicas(t, p, 2, handOverManager)
 	scaleAs(t, d, 6)
 
+	before := len(requests.in(namespace))
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
 	awaitAutoscaler(t, p, false)
 	awaitReplicas(t, p, 0, fieldManager)
+	expectOrder(t, requests.in(namespace)[before:], "horizontalpodautoscalers/orders-ingester", "deployments/orders-ingester")
 	awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
 
+	before = len(requests.in(namespace))
 	change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = false })
 	awaitReplicas(t, p, 2, handOverManager)
 	awaitAutoscaler(t, p, true)
+	expectOrder(t, requests.in(namespace)[before:], "deployments/orders-ingester", "horizontalpodautoscalers/orders-ingester")
+}
+
+// expectOrder: an autoscaler that meets 0 replicas rests, and one that is still
+// there brings back what goes.
+func expectOrder(t *testing.T, writes []string, objects ...string) {
+	t.Helper()
+	last := -1
+	for _, object := range objects {
+		i := slices.IndexFunc(writes, func(w string) bool { return strings.HasSuffix(w, "/"+object) })
+		if i <= last {
+			t.Errorf("%s is not written in the order of %v: %v", object, objects, writes)
+		}
+		last = i
+	}
 }
 
 // The user's own autoscaler is given the replicas as ours is, keeps them, also

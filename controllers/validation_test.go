@@ -11,9 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -57,6 +59,9 @@ func TestCreateIsValidated(t *testing.T) {
 		"existing topic deleted":    {"topic: {management: Existing, name: x, deletionPolicy: Delete}", "topic.deletionPolicy must be Retain when topic.management is Existing: such a topic is never deleted"},
 		"dead letters":              {"deadLetter: {topic: {management: Managed, partitions: 1}, maxBytes: 64Mi}", ""},
 		"dead letters in the topic": {"{topic: {name: x}, deadLetter: {topic: {name: x}}}", "spec.deadLetter.topic.name: Invalid value: deadLetter.topic.name must not be topic.name: records that cannot be delivered there need another topic"},
+		"existing letters resized":  {"deadLetter: {topic: {management: Existing, name: x, partitions: 3}}", "deadLetter.topic.config must be left out when deadLetter.topic.management is Existing"},
+		"dead letters in dots":      {"deadLetter: {topic: {name: ..}}", `deadLetter.topic.name must not be "." or ".."`},
+		"dead letter key":           {`deadLetter: {topic: {config: {Retention: "1"}}}`, "deadLetter.topic.config has keys such as retention.ms"},
 		"dead letters unnamed":      {"deadLetter: {topic: {management: Existing}}", "deadLetter.topic.name is required when deadLetter.topic.management is Existing"},
 
 		"queued with a spool":          {"ingester: {acknowledge: Queued, spool: {maxBytes: 1Gi}}", ""},
@@ -88,6 +93,7 @@ func TestCreateIsValidated(t *testing.T) {
 		"ingesters to zero":           {"ingester: {scaling: {auto: {minReplicas: 0, maxReplicas: 3}}}", "spec.ingester.scaling.auto.minReplicas in body should be greater than or equal to 1"},
 		"more at least than at most":  {"consumer: {scaling: {auto: {minReplicas: 4, maxReplicas: 3}}}", "spec.consumer.scaling.auto.minReplicas: Invalid value: consumer.scaling.auto.minReplicas must not be above consumer.scaling.auto.maxReplicas"},
 		"no bound":                    {"consumer: {scaling: {auto: {minReplicas: 1}}}", "spec.consumer.scaling.auto.maxReplicas: Required value"},
+		"more ingesters at least":     {"ingester: {scaling: {auto: {minReplicas: 4, maxReplicas: 3}}}", "spec.ingester.scaling.auto.minReplicas: Invalid value: ingester.scaling.auto.minReplicas must not be above ingester.scaling.auto.maxReplicas"},
 		"two targets of one type":     {"consumer: {scaling: {auto: {maxReplicas: 3, targets: [{type: LagRecords, value: 1}, {type: LagRecords, value: 2}]}}}", "Duplicate value"},
 		"delay above the age":         {"{storage: {segment: {maxAgeSeconds: 30}}, consumer: {scaling: {auto: {maxReplicas: 3, targets: [{type: DelaySeconds, value: 31}]}}}}", ""},
 		"delay at the age":            {"{storage: {segment: {maxAgeSeconds: 30}}, consumer: {scaling: {auto: {maxReplicas: 3, targets: [{type: DelaySeconds, value: 30}]}}}}", "spec.consumer.scaling.auto.targets: Invalid value: consumer.scaling.auto.targets: DelaySeconds must be above storage.segment.maxAgeSeconds, because a record is stored only when its segment is sealed: raise the target or lower the age"},
@@ -171,6 +177,13 @@ func TestNamesAreValidated(t *testing.T) {
 	for name, says := range tests {
 		t.Run(name, func(t *testing.T) { expect(t, try(t.Context(), manifest(t, namespace, name, "")), says) })
 	}
+}
+
+// The names of its objects, and the labels with its name, are longer.
+func TestLongestNameFits(t *testing.T) {
+	p := newPipeline(newNamespace(t), newKafka(t).ListenAddrs())
+	p.Name = strings.Repeat("a", 45)
+	startPipeline(t, p)
 }
 
 func TestUpdateIsValidated(t *testing.T) {
@@ -285,6 +298,34 @@ func TestKubectlExplainsTheFields(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// What kubectl get shows is what one looks for first.
+func TestKubectlShowsHowAPipelineIs(t *testing.T) {
+	p := newPipeline(newNamespace(t), newKafka(t).ListenAddrs())
+	startPipeline(t, p)
+	observed := client.RawPatch(types.MergePatchType, []byte(`{"status":{"observed":{"at":"2026-05-04T03:02:01Z","lagRecords":1000,"delaySeconds":10}}}`))
+	if err := api.Status().Patch(t.Context(), p, observed); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	get := exec.CommandContext(t.Context(), filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl"), "--kubeconfig", file, "get", "lp", "-n", p.Namespace)
+	shown, err := get.CombinedOutput()
+	lines := strings.Split(string(shown), "\n")
+	if err != nil || len(lines) < 2 {
+		t.Fatalf("%v\n%s", err, shown)
+	}
+	want := []string{"NAME", "READY", "REASON", "INGESTERS", "CONSUMERS", "LAG", "DELAY", "AGE"}
+	if diff := cmp.Diff(want, strings.Fields(lines[0])); diff != "" {
+		t.Errorf("columns, -want +got\n%s", diff)
+	}
+	row := strings.Fields(lines[1])
+	if diff := cmp.Diff([]string{"orders", "True", "Running", "2/2", "1/1", "1000", "10"}, row[:len(row)-1]); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
