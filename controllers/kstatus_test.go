@@ -42,13 +42,11 @@ func TestStatusIsReadByTools(t *testing.T) {
 			},
 			"Retrying BrokersUnreachable", status.InProgressStatus,
 		},
-		// Nothing fails and nothing is under way, but it is not Ready either,
-		// which is all that kstatus knows of.
-		"suspended": {
+		"suspended": { // at rest, as its spec says
 			func(t *testing.T, _ surroundings, p *v1alpha1.LogPipeline) {
 				change(t, p, func(p *v1alpha1.LogPipeline) { p.Spec.Suspend = true })
 			},
-			"Suspended", status.InProgressStatus,
+			"Suspended", status.CurrentStatus,
 		},
 	}
 	for name, test := range tests {

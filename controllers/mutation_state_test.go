@@ -153,7 +153,7 @@ func rested(p *v1alpha1.LogPipeline) (string, error) {
 		if c.ObservedGeneration != p.Generation {
 			return "", fmt.Errorf("condition %s is of generation %d, the status of %d", c.Type, c.ObservedGeneration, p.Generation)
 		}
-		if ready.Status == metav1.ConditionTrue && c.Status != metav1.ConditionTrue {
+		if ready.Reason == v1alpha1.ReasonRunning && c.Status != metav1.ConditionTrue {
 			return "", fmt.Errorf("Ready, and %s is %s", c.Type, c.Status)
 		}
 	}
@@ -162,6 +162,8 @@ func rested(p *v1alpha1.LogPipeline) (string, error) {
 		return "", fmt.Errorf("both Reconciling and Stalled: %+v", p.Status.Conditions)
 	case ready.Status == metav1.ConditionTrue && (reconciling != nil || stalled != nil):
 		return "", fmt.Errorf("ready, and still has something to do: %+v", p.Status.Conditions)
+	case ready.Status == metav1.ConditionTrue && ready.Reason == v1alpha1.ReasonSuspended:
+		return "Suspended", nil
 	case ready.Status == metav1.ConditionTrue:
 		return "Running", nil
 	case stalled != nil:
@@ -172,8 +174,6 @@ func rested(p *v1alpha1.LogPipeline) (string, error) {
 		return "Waiting " + ready.Reason, nil // nobody serves them here
 	case reconciling != nil:
 		return "", nil
-	case ready.Reason == v1alpha1.ReasonSuspended:
-		return "Suspended", nil
 	default:
 		return "", fmt.Errorf("neither Ready nor Reconciling nor Stalled nor suspended: %+v", p.Status.Conditions)
 	}

@@ -371,7 +371,7 @@ func TestSuspendAndResume(t *testing.T) {
 	awaitCondition(t, p, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonProgressing)
 	await.NoError(t, func() error { return play(t, p) })
 	await.NoError(t, func() error {
-		awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
+		awaitCondition(t, p, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSuspended)
 		for _, c := range p.Status.Conditions {
 			if c.Type == v1alpha1.ConditionReconciling {
 				return fmt.Errorf("%+v", c)

@@ -112,14 +112,18 @@ func conditions(p *pass) []metav1.Condition {
 	return append([]metav1.Condition{ready, reconciling(p, ready), stalled(p)}, parts...)
 }
 
-// readiness is True when every part is, and otherwise tells of the first one
-// that is not.
+// readiness is True when every part is, or nothing is left to stop, and otherwise
+// tells of the first part that is not.
 func readiness(p *pass, parts []metav1.Condition) metav1.Condition {
 	if p.failure != nil {
 		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, p.failure.reason, p.failure.err.Error())
 	}
 	if p.pipeline.Spec.Suspend {
-		return condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSuspended, suspendedMessage)
+		status := metav1.ConditionFalse
+		if p.stopping.consumers == 0 && p.children.gone() {
+			status = metav1.ConditionTrue // it is as the spec says: whoever waits for that need not go on
+		}
+		return condition(v1alpha1.ConditionReady, status, v1alpha1.ReasonSuspended, suspendedMessage)
 	}
 	for _, part := range parts {
 		if part.Status != metav1.ConditionTrue {
@@ -153,7 +157,7 @@ func reconciling(p *pass, ready metav1.Condition) metav1.Condition {
 // gone tells whether no pod is left.
 func (c childrenSeen) gone() bool {
 	for _, d := range []deploymentSeen{c.ingester, c.consumer} {
-		if d.changed || d.live != nil && d.live.Status.Replicas > 0 {
+		if d.changed || d.live != nil && (!statusIsCurrent(d.live) || d.live.Status.Replicas > 0) {
 			return false
 		}
 	}

@@ -185,12 +185,20 @@ func TestConditionsFollowWhatWasSeen(t *testing.T) {
 			passAt(func(p *pass) { p.pipeline.Spec.Suspend = true; p.topic = topicSeen{} }),
 			state{"Ready": no + " Suspended", "Reconciling": yes + " Progressing", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
 		},
+		"suspended, and its controller has not seen that": {
+			passAt(func(p *pass) {
+				p.pipeline.Spec.Suspend = true
+				p.topic, p.children = topicSeen{}, childrenSeen{rolledOutDeployment(0), rolledOutDeployment(0)}
+				p.children.consumer.live.Generation = 2
+			}),
+			state{"Ready": no + " Suspended", "Reconciling": yes + " Progressing", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
+		},
 		"suspended": {
 			passAt(func(p *pass) {
 				p.pipeline.Spec.Suspend = true
 				p.topic, p.children = topicSeen{}, childrenSeen{rolledOutDeployment(0), rolledOutDeployment(0)}
 			}),
-			state{"Ready": no + " Suspended", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
+			state{"Ready": yes + " Suspended", "KafkaReachable": unknown + " Suspended", "TopicReady": unknown + " Suspended", "IngesterAvailable": no + " Suspended", "ConsumerAvailable": no + " Suspended"},
 		},
 	}
 	for name, test := range tests {

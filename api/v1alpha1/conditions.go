@@ -4,8 +4,9 @@ package v1alpha1
 // that it was decided for.
 const (
 	// ConditionReady is True when every other condition of a running pipeline
-	// is. When False, its reason and message are those of the first condition
-	// that is not True.
+	// is, with the reason Running, and when a suspended one has come to rest,
+	// with the reason Suspended. When False, its reason and message are those of
+	// the first condition that is not True.
 	ConditionReady = "Ready"
 
 	// ConditionReconciling is present, and True, while the operator works
