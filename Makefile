@@ -21,7 +21,7 @@ HELM           := $(BIN)/helm
 image_tag = $$(cat $(BUILD)/images/tag)
 
 # What the race detector watches: wherever goroutines meet.
-RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/... ./controllers/scaling/...
+RACE_PACKAGES  := ./ingester/... ./cmd/ingester/... ./controllers/topics/... ./controllers/scaling/... ./controllers/metricsapi/...
 
 .DEFAULT_GOAL := help
 
@@ -44,13 +44,14 @@ demo-down: ## Remove all that the demo made: cluster, broker and their data.
 
 .PHONY: test
 test: test-servers helm otelcol versitygw ## Unit, API server and broker tests.
+	KUBEBUILDER_ASSETS=$(BIN) \
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
 	  go test -race -p 2 -timeout 15m $(RACE_PACKAGES)
 	OTELCOL=$(BIN)/otelcol KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -p 1 -timeout 10m ./bench/... ./test/collector ./test/e2e/timeline
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" go test -timeout 10m ./test/kill
 	KUBEBUILDER_ASSETS=$(BIN) HELM=$(HELM) KUBECTL=$(BIN)/kubectl \
 	KAFKA_BOOTSTRAP="$$($(KAFKA_TOOL) address)" KAFKA_SECURE_BOOTSTRAP="$$($(KAFKA_TOOL) secure-address)" KAFKA_CERTIFICATE="$$($(KAFKA_TOOL) certificate)" \
-	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./controllers/metricsapi/... ./cmd/operator/... ./hack/prunecrd/...
+	  go test -p 1 -timeout 15m ./api/... ./controllers ./controllers/resources/... ./cmd/operator/... ./hack/prunecrd/...
 	go test -count=1 ./test/house # it reads the tree, which no cache of results knows
 	go -C hack/images test ./...
 
