@@ -76,12 +76,18 @@ type drained struct {
 // step has the operator look, after all others have done their parts.
 func (d *drained) step(t *testing.T, operator *Reconciler) {
 	t.Helper()
+	d.playAll(t)
+	_, _ = operator.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(d.p)}) // status tells
+}
+
+// playAll has all others do their parts.
+func (d *drained) playAll(t *testing.T) {
+	t.Helper()
 	d.play(t)
 	if d.lag != nil {
 		key := scaling.Pipeline{Namespace: d.p.Namespace, Name: d.p.Name}
 		d.operator.Autoscaling.store.Put(key, scaling.Sample{LagRecords: scaling.Value{Value: *d.lag, At: d.operator.Now()}})
 	}
-	_, _ = operator.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(d.p)}) // status tells
 }
 
 // await steps until the pipeline has so many replicas and autoscalers, and says
@@ -173,10 +179,15 @@ func (d *drained) delete(t *testing.T, options ...client.DeleteOption) {
 	}
 }
 
+// awaitGone leaves it to the running operator to let the pipeline go, if that is
+// the one: it forgets a drain with the pipeline, which a second look at the same
+// time would still need.
 func (d *drained) awaitGone(t *testing.T, operator *Reconciler) {
 	t.Helper()
 	await.NoError(t, func() error {
-		d.step(t, operator)
+		if d.playAll(t); operator != d.operator {
+			_, _ = operator.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(d.p)})
+		}
 		if err := d.api.Get(t.Context(), client.ObjectKeyFromObject(d.p), d.p.DeepCopy()); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("still there, or %w", err)
 		}
